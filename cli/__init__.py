@@ -1,0 +1,1 @@
+"""The operator's door: the `crowdops` command and the servers that it brings along."""

@@ -1,0 +1,31 @@
+"""What is true: the shared database. Importing it registers every table, for Alembic and for relationships."""
+
+from models.agent import Agent
+from models.assignment import Assignment
+from models.attempt import Attempt
+from models.clock import Clock
+from models.discrepancy import Discrepancy
+from models.operation import Operation
+from models.project import Project
+from models.requester import Requester
+from models.task import Task
+from models.task_run import TaskRun
+from models.tick import Tick
+from models.unit import Unit
+from models.worker import Worker
+
+__all__ = [
+    "Agent",
+    "Assignment",
+    "Attempt",
+    "Clock",
+    "Discrepancy",
+    "Operation",
+    "Project",
+    "Requester",
+    "Task",
+    "TaskRun",
+    "Tick",
+    "Unit",
+    "Worker",
+]

@@ -1,0 +1,35 @@
+"""The one clock of every decision: the database's own, plus an offset that is zero in production.
+
+Tests and demonstrations move it with `advance`; nothing in the project decides by a process's wall clock.
+"""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import DateTime, Interval, ScalarSelect, func, select, update
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from models.base import Base
+
+
+class Clock(Base):
+    """The single row that says how far the project's time is ahead of the database's."""
+
+    __tablename__ = "clock"
+
+    ahead: Mapped[timedelta] = mapped_column(Interval, default=timedelta(0))
+
+
+def now() -> ScalarSelect[datetime]:
+    """The time as a scalar subquery, so that Postgres evaluates it once a statement and may use indexes."""
+    return select(func.crowdops_now(type_=DateTime(timezone=True))).scalar_subquery()
+
+
+def after(seconds: float) -> Any:  # noqa: ANN401 - an SQL expression of timestamp type
+    """The time that many seconds from now, as an SQL expression."""
+    return now() + timedelta(seconds=seconds)
+
+
+def advance(session: Session, by: timedelta) -> None:
+    """Move the project's time forward for every process at once."""
+    session.execute(update(Clock).values(ahead=Clock.ahead + by))

@@ -1,0 +1,38 @@
+"""A discrepancy is evidence that contradicts what is on record: kept for a person, never written over it."""
+
+from enum import StrEnum
+from uuid import UUID
+
+from sqlalchemy import ForeignKey, UniqueConstraint
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from models.base import Base, by_value
+
+
+class Finding(StrEnum):
+    """What does not fit."""
+
+    FINAL_CONTRADICTED = "final_contradicted"  #: Evidence against an operation that is final.
+    ILLEGAL_STATUS = "illegal_status"  #: The vendor shows a status that ours may not become.
+    UNKNOWN_WORD = "unknown_word"  #: The vendor uses a status word that we do not know.
+    SURPLUS = "surplus"  #: More people worked than there were units.
+
+
+class Discrepancy(Base):
+    """One finding about one subject, written once however often it is seen."""
+
+    __tablename__ = "discrepancy"
+    __table_args__ = (UniqueConstraint("finding", "subject", "detail"),)
+
+    requester_id: Mapped[UUID] = mapped_column(ForeignKey("requester.id"))
+    finding: Mapped[Finding] = mapped_column(by_value(Finding))
+    subject: Mapped[UUID]
+    """The operation or agent that it is about."""
+    detail: Mapped[str]
+
+
+def report(session: Session, requester_id: UUID, finding: Finding, subject: UUID, detail: str) -> None:
+    """Put a finding on record; the same one twice is one row."""
+    row = insert(Discrepancy).values(requester_id=requester_id, finding=finding, subject=subject, detail=detail)
+    session.execute(row.on_conflict_do_nothing())

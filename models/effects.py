@@ -1,0 +1,59 @@
+"""What a confirmed operation changes in the domain: confirmed rows go in, units, agents and runs move."""
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select, update
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Session, selectinload
+from sqlalchemy.sql.expression import literal
+
+from models.agent import Agent
+from models.discrepancy import Finding, report
+from models.operation import Operation
+from models.status import AgentStatus, IllegalMoveError, UnitStatus
+from models.task_run import TaskRun
+from models.unit import Unit
+
+
+def confirmed(session: Session, operations: Sequence[Operation]) -> None:
+    """Apply what the operations did, in the transaction that confirmed them."""
+    kinds: dict[str, list[Operation]] = defaultdict(list)
+    for operation in operations:
+        kinds[operation.kind].append(operation)
+    for kind, members in kinds.items():
+        _EFFECTS.get(kind, _learn)(session, members)
+
+
+def _launched(session: Session, operations: Sequence[Operation]) -> None:
+    """A unit that somebody took before the answer came is past being launched already."""
+    ids = [operation.unit_id for operation in operations]
+    fresh = update(Unit).where(Unit.id.in_(ids), Unit.status == UnitStatus.CREATED)
+    session.execute(fresh.values(status=UnitStatus.LAUNCHED), execution_options={"synchronize_session": False})
+
+
+def _approved(session: Session, operations: Sequence[Operation]) -> None:
+    ids = [operation.agent_id for operation in operations]
+    locked = select(Agent).where(Agent.id.in_(ids)).order_by(Agent.id).options(selectinload(Agent.unit))
+    for agent in session.scalars(locked.with_for_update(of=Agent)):
+        try:
+            agent.move(AgentStatus.APPROVED)
+        except IllegalMoveError as error:
+            report(session, agent.requester_id, Finding.ILLEGAL_STATUS, agent.id, str(error))
+
+
+def _learn(session: Session, operations: Sequence[Operation]) -> None:
+    """Vendor ids that an answer brought belong to the run."""
+    for operation in operations:
+        if operation.run_id is not None and operation.result:
+            _add_facts(session, operation.run_id, operation.result)
+
+
+def _add_facts(session: Session, run_id: UUID, facts: dict[str, Any]) -> None:
+    joined = TaskRun.facts.op("||")(literal(facts, JSONB))
+    session.execute(update(TaskRun).where(TaskRun.id == run_id).values(facts=joined))
+
+
+_EFFECTS: dict[str, Callable[[Session, Sequence[Operation]], None]] = {"launch": _launched, "approve": _approved}

@@ -1,0 +1,178 @@
+"""An operator's intent goes in, operation rows come out: in the caller's transaction, with no I/O beside it.
+
+The same intent twice is one operation; the same key with other content is refused.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import func, select, tuple_, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import object_session
+
+from models.identity import operation_id
+from models.operation import Operation, State
+from models.status import AgentStatus, IllegalMoveError
+from models.task_run import TaskRun
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from uuid import UUID
+
+    from sqlalchemy.orm import Session
+
+    from models.agent import Agent
+    from models.unit import Unit
+
+DEFAULT_KEY = "1"
+#: Postgres takes 65,535 parameters a statement, and a row has thirteen.
+_ROWS = 4000
+
+
+class ConflictError(Exception):
+    """The same key was used before with other content; both are shown."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intent:
+    """One effect that is wanted. `target` is the vendor-stable name of what it is done to."""
+
+    requester_id: UUID
+    kind: str
+    target: str
+    key: str = DEFAULT_KEY
+    body: dict[str, Any] = field(default_factory=dict)
+    amount_minor: int | None = None
+    currency: str | None = None
+    run_id: UUID | None = None
+    unit_id: UUID | None = None
+    agent_id: UUID | None = None
+    after_id: UUID | None = None
+
+    @property
+    def id(self) -> UUID:
+        """The id of the operation that this intent is."""
+        return operation_id(self.requester_id, self.kind, self.target, self.key, self.amount_minor, self.currency)
+
+    def row(self) -> dict[str, Any]:
+        """The columns of its operation."""
+        return {"id": self.id} | {name: getattr(self, name) for name in self.__slots__}
+
+
+def plan(session: Session, intents: Sequence[Intent]) -> list[Operation]:
+    """Write operations for the intents and return them in order; those that exist are returned as they are.
+
+    Raises:
+        ConflictError: a key was used before with another amount or body.
+    """
+    for start in range(0, len(intents), _ROWS):
+        rows = [intent.row() for intent in intents[start : start + _ROWS]]
+        session.execute(insert(Operation).values(rows).on_conflict_do_nothing())
+    return [_same(found, intent) for found, intent in zip(_by_key(session, intents), intents, strict=True)]
+
+
+def _by_key(session: Session, intents: Sequence[Intent]) -> list[Operation]:
+    key = tuple_(Operation.requester_id, Operation.kind, Operation.target, Operation.key)
+    found: dict[tuple[object, ...], Operation] = {}
+    for start in range(0, len(intents), _ROWS):
+        keys = [(i.requester_id, i.kind, i.target, i.key) for i in intents[start : start + _ROWS]]
+        for operation in session.scalars(select(Operation).where(key.in_(keys))):
+            found[operation.requester_id, operation.kind, operation.target, operation.key] = operation
+    return [found[i.requester_id, i.kind, i.target, i.key] for i in intents]
+
+
+def _same(found: Operation, intent: Intent) -> Operation:
+    theirs = (found.amount_minor, found.currency, found.body)
+    ours = (intent.amount_minor, intent.currency, intent.body)
+    if theirs != ours:
+        raise ConflictError(
+            f"{intent.kind} of {intent.target} under key {intent.key!r} is already operation {found.id} with "
+            f"{theirs}; now asked for with {ours}. Use another key for another intent."
+        )
+    return found
+
+
+def _session_of(instance: object) -> Session:
+    session = object_session(instance)
+    if session is None:
+        raise RuntimeError("A verb needs an object that belongs to an open transaction.")
+    return session
+
+
+def launch(run: TaskRun, units: Sequence[Unit], after_id: UUID | None = None) -> list[Operation]:
+    """Plan one more place for each unit that has none yet, as an absolute number that the database knows."""
+    session = _session_of(run)
+    new = [unit for unit in units if unit.place is None]
+    grown = (
+        update(TaskRun).where(TaskRun.id == run.id).values(places=TaskRun.places + len(new)).returning(TaskRun.places)
+    )
+    first = session.scalars(grown).one() - len(new)
+    for offset, unit in enumerate(new, start=1):
+        unit.place = first + offset
+    session.flush()
+    return plan(
+        session,
+        [
+            Intent(
+                requester_id=run.requester_id,
+                kind="launch",
+                target=str(unit.id),
+                body={"places": unit.place},
+                run_id=run.id,
+                unit_id=unit.id,
+                after_id=after_id,
+            )
+            for unit in units
+        ],
+    )
+
+
+def approve(run: TaskRun, agents: Sequence[Agent]) -> list[Operation]:
+    """Plan the approval of each agent's work; work that is approved already shows the operation that did it.
+
+    Raises:
+        IllegalMoveError: some work is not complete, or was decided otherwise; nothing is planned.
+    """
+    for agent in agents:
+        if agent.status not in (AgentStatus.COMPLETED, AgentStatus.APPROVED):
+            raise IllegalMoveError(f"The work of agent {agent.id} is {agent.status}; only completed work is approved.")
+    return plan(
+        _session_of(run),
+        [
+            Intent(
+                requester_id=run.requester_id,
+                kind="approve",
+                target=agent.submission,
+                run_id=run.id,
+                unit_id=agent.unit_id,
+                agent_id=agent.id,
+            )
+            for agent in agents
+        ],
+    )
+
+
+def retry(session: Session, operation: Operation, after_id: UUID | None = None) -> Operation:
+    """Try a refused or withdrawn intent again under the next key; what fell with it is planned again behind it.
+
+    Raises:
+        IllegalMoveError: the operation is not over, or it was carried out.
+    """
+    if operation.state not in (State.REJECTED, State.CANCELLED):
+        raise IllegalMoveError(f"Operation {operation.id} is {operation.state}; only a refused one is tried again.")
+    same = (Operation.requester_id, Operation.kind, Operation.target)
+    used = select(func.count()).where(*(column == getattr(operation, column.key) for column in same))
+    intent = Intent(
+        **{name: getattr(operation, name) for name in Intent.__slots__ if name not in ("key", "after_id")},
+        key=f"{operation.key.split('~')[0]}~{session.scalars(used).one() + 1}",
+        after_id=after_id or operation.after_id,
+    )
+    again = plan(session, [intent])[0]
+    fallen = (State.REJECTED, State.CANCELLED)
+    for behind in session.scalars(
+        select(Operation).where(Operation.after_id == operation.id, Operation.state.in_(fallen))
+    ):
+        retry(session, behind, again.id)
+    return again

@@ -1,0 +1,34 @@
+"""A requester is one account at a vendor: its credential by reference, its pace, and whether it is paused."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import CheckConstraint, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from models.base import Base, vendor_classes
+
+
+class Requester(Base):
+    """An account. `credential` is a reference such as ``env:NAME`` or ``file:PATH``, never the secret itself."""
+
+    __tablename__ = "requester"
+    __table_args__ = (UniqueConstraint("provider_type", "name"), CheckConstraint("rate > 0", name="rate_positive"))
+    __mapper_args__ = vendor_classes()
+
+    provider_type: Mapped[str]
+    name: Mapped[str]
+    credential: Mapped[str]
+    facts: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    """The vendor's own: for Prolific the workspace and the project."""
+
+    paused_reason: Mapped[str | None]
+    paused_until: Mapped[datetime | None]
+    """None while `paused_reason` is set means: until a person resumes it."""
+    failures: Mapped[int] = mapped_column(server_default="0")
+    """Failed requests in a row; a storm of them pauses the account."""
+
+    rate: Mapped[float]
+    """Requests per second that the vendor has been seen to bear; learned, shared by the fleet."""
+    tokens: Mapped[float] = mapped_column(server_default="1")
+    tokens_at: Mapped[datetime] = mapped_column(server_default=text("crowdops_now()"))

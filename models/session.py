@@ -1,0 +1,52 @@
+"""Hands out transactions on the shared database; the only way to a session.
+
+It also knows whether the calling context has one open, so that the HTTP layer can refuse to call a vendor meanwhile.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import lru_cache
+
+from sqlalchemy import Engine, create_engine
+from sqlalchemy.orm import Session
+
+from models.settings import settings
+
+_open: ContextVar[int] = ContextVar("crowdops_open_transactions", default=0)
+
+
+class TransactionOpenError(RuntimeError):
+    """A vendor was about to be called while a database transaction was open."""
+
+
+@lru_cache(maxsize=1)
+def _engine_of(_pid: int) -> Engine:
+    return create_engine(settings().database(), pool_pre_ping=True, pool_size=8, connect_args={"connect_timeout": 5})
+
+
+def engine() -> Engine:
+    """The engine of this process; a forked child gets its own, because sockets must not be shared."""
+    return _engine_of(os.getpid())
+
+
+@contextmanager
+def transaction() -> Iterator[Session]:
+    """One transaction: committed when the block ends, rolled back when it raises."""
+    token = _open.set(_open.get() + 1)
+    try:
+        with Session(engine(), expire_on_commit=False) as session, session.begin():
+            yield session
+    finally:
+        _open.reset(token)
+
+
+def assert_no_transaction() -> None:
+    """Refuse to go on while this context has a transaction open.
+
+    Raises:
+        TransactionOpenError: always, when one is open: the caller has a bug.
+    """
+    if _open.get():
+        raise TransactionOpenError("A vendor call was attempted inside a database transaction; commit first.")

@@ -1,0 +1,46 @@
+"""A task run is one launch of a task at one vendor: its pay, its budget, and what the vendor calls it."""
+
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, ForeignKey, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from models.base import Base
+from models.requester import Requester
+from models.task import Task
+
+
+class TaskRun(Base):
+    """One launch. `pay_minor` and `budget_minor` are minor units of `currency`."""
+
+    __tablename__ = "task_run"
+    __table_args__ = (
+        UniqueConstraint("requester_id", "name"),
+        CheckConstraint("pay_minor > 0", name="pay_positive"),
+        CheckConstraint("budget_minor >= 0", name="budget_not_negative"),
+    )
+
+    task_id: Mapped[UUID] = mapped_column(ForeignKey("task.id"))
+    requester_id: Mapped[UUID] = mapped_column(ForeignKey("requester.id"))
+    provider_type: Mapped[str]
+    name: Mapped[str]
+    task_url: Mapped[str]
+    args: Mapped[dict[str, Any]]
+    """The checked run file without its units."""
+    content_hash: Mapped[str]
+    """Of the run file with its units: the same name with other content is a conflict."""
+    pay_minor: Mapped[int]
+    currency: Mapped[str]
+    budget_minor: Mapped[int]
+    sandbox: Mapped[bool]
+    places: Mapped[int] = mapped_column(server_default="0")
+    """How many places were asked of the vendor so far; it only grows."""
+    facts: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default=text("'{}'"))
+    """What the vendor answered: for Prolific the study's id."""
+    seen: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default=text("'{}'"))
+    """The change detector's vector, stored after what it announced was written."""
+    is_completed: Mapped[bool] = mapped_column(server_default="false")
+
+    task: Mapped[Task] = relationship()
+    requester: Mapped[Requester] = relationship()

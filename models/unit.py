@@ -1,0 +1,55 @@
+"""A unit is one piece of work for one person; its verbs plan operations in the caller's transaction."""
+
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
+
+from models import plan
+from models.assignment import Assignment
+from models.base import Base, by_value, vendor_classes
+from models.status import UNIT_MOVES, UnitStatus, check_move
+from models.task_run import TaskRun
+
+if TYPE_CHECKING:
+    from models.agent import Agent
+    from models.operation import Operation
+
+
+class Unit(Base):
+    """One piece of work. `pay_minor` is minor units of `currency`; `place` is its number among the run's places."""
+
+    __tablename__ = "unit"
+    __table_args__ = (
+        UniqueConstraint("assignment_id", "index"),
+        UniqueConstraint("task_run_id", "place"),
+        CheckConstraint("pay_minor > 0", name="pay_positive"),
+        Index(None, "task_run_id", "status"),
+    )
+    __mapper_args__ = vendor_classes()
+
+    assignment_id: Mapped[UUID] = mapped_column(ForeignKey("assignment.id"))
+    task_run_id: Mapped[UUID] = mapped_column(ForeignKey("task_run.id"))
+    provider_type: Mapped[str]
+    index: Mapped[int]
+    pay_minor: Mapped[int]
+    currency: Mapped[str]
+    place: Mapped[int | None]
+    status: Mapped[UnitStatus] = mapped_column(by_value(UnitStatus), default=UnitStatus.CREATED)
+    agent_id: Mapped[UUID | None] = mapped_column(
+        ForeignKey("agent.id", use_alter=True, name="fk_unit_agent_id"), unique=True
+    )
+    facts: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default=text("'{}'"))
+
+    assignment: Mapped[Assignment] = relationship(back_populates="units")
+    task_run: Mapped[TaskRun] = relationship()
+    agent: Mapped["Agent | None"] = relationship(foreign_keys=agent_id)
+
+    @validates("status")
+    def _legal(self, _name: str, new: UnitStatus) -> UnitStatus:
+        return check_move(UNIT_MOVES, self.status, new)
+
+    def launch(self) -> "Operation":
+        """Offer this unit to the crowd: plans one more place, as an absolute number."""
+        return plan.launch(self.task_run, [self])[0]

@@ -1,0 +1,45 @@
+"""Finds the provider of an account; vendors register themselves under the entry point group `crowdops.providers`."""
+
+from functools import lru_cache
+from importlib.metadata import entry_points
+
+from models.requester import Requester
+from providers.contract import Account, CrowdProvider, Kind
+
+
+class UnknownProviderError(LookupError):
+    """No installed package offers a provider of this type."""
+
+
+@lru_cache(maxsize=1)
+def installed() -> dict[str, type[CrowdProvider]]:
+    """Every provider class that is installed, by its type."""
+    return {entry.name: entry.load() for entry in entry_points(group="crowdops.providers")}
+
+
+def provider_class(provider_type: str) -> type[CrowdProvider]:
+    """The class of a vendor.
+
+    Raises:
+        UnknownProviderError: it is not installed.
+    """
+    try:
+        return installed()[provider_type]
+    except KeyError:
+        known = ", ".join(sorted(installed())) or "none"
+        raise UnknownProviderError(f"There is no provider {provider_type!r}; installed: {known}.") from None
+
+
+def provider_of(account: Account) -> CrowdProvider:
+    """The provider bound to an account."""
+    return provider_class(account.provider_type)(account)
+
+
+def kind_of(provider_type: str, kind: str) -> Kind:
+    """What a vendor declares about a kind of operation."""
+    return provider_class(provider_type).KINDS[kind]
+
+
+def account_of(requester: Requester) -> Account:
+    """A requester as the vendor layer sees it."""
+    return Account(requester.id, requester.provider_type, requester.name, requester.credential, requester.facts)

@@ -1,0 +1,194 @@
+"""What a vendor must supply: frozen requests go in, outcomes come out, and no database work is done here.
+
+A provider sends, reads back, lists and counts; the engine decides what each answer means.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, ClassVar
+from uuid import UUID
+
+from pydantic import BaseModel
+from sqlalchemy.orm import Session
+
+from models.agent import Agent
+from models.operation import Operation
+from models.requester import Requester
+from models.status import AgentStatus
+from models.task_run import TaskRun
+from models.unit import Unit
+from models.worker import Worker
+from providers.errors import ProviderError
+
+
+class Repeat(StrEnum):
+    """Why sending a kind twice does no harm, or what must happen first."""
+
+    ABSORBING = "absorbing"  #: Twice leaves the same state; "already done" is success after a read.
+    KEYED = "keyed"  #: The vendor knows our token for `Kind.window` seconds after the first send.
+    READ_BACK = "read_back"  #: Each send adds: send once, and only a read settles an unknown outcome.
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What a vendor declares about one kind of operation."""
+
+    name: str
+    repeat: Repeat
+    batch: int = 1
+    """How many operations one request carries."""
+    per_run: bool = False
+    """Whether the members of a batch must belong to one task run."""
+    lane: str | None = None
+    """Requests of one lane go one at a time per account."""
+    window: float = 0
+    """Seconds that a token is honoured (KEYED only)."""
+    resend_when_absent: bool = True
+    """Whether "settled and not there" proves that nothing happened; if not, a person decides."""
+    urgent: bool = False
+    """Urgent kinds (approve, expire) are dispatched before the others."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A requester as the vendor layer sees it; `credential` is a reference (``env:NAME`` or ``file:PATH``)."""
+
+    id: UUID
+    provider_type: str
+    name: str
+    credential: str
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One operation, ready to be sent or read back. Its id is the vendor token."""
+
+    id: UUID
+    kind: str
+    target: str
+    body: Mapping[str, Any]
+    """Our intent, frozen when it was planned."""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    """Vendor ids learnt since: the run's and the agent's."""
+    amount_minor: int | None = None
+    currency: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The effect is there, seen in a well-formed answer."""
+
+    result: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The vendor took the request and will carry it out later; only a read proves it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """A conclusive read: the effect is not there now."""
+
+
+Outcome = Done | Accepted | Absent | ProviderError
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """One submission as the vendor lists it; `status` is None for a word that we do not know."""
+
+    submission_id: str
+    worker_name: str
+    status: AgentStatus | None
+    word: str
+    transient: bool = False
+    """The word is one that passes by itself, so it is not worth a report."""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """What a vendor says a launch costs, in minor units of `currency`, fees included."""
+
+    total_minor: int
+    currency: str
+
+
+class CrowdProvider(ABC):
+    """A vendor. One instance a process and account; it keeps nothing that matters."""
+
+    PROVIDER_TYPE: ClassVar[str]
+    UnitClass: ClassVar[type[Unit]]
+    RequesterClass: ClassVar[type[Requester]]
+    WorkerClass: ClassVar[type[Worker]]
+    AgentClass: ClassVar[type[Agent]]
+    ArgsClass: ClassVar[type[BaseModel]]
+    KINDS: ClassVar[Mapping[str, Kind]]
+    FACTS: ClassVar[Mapping[str, str]] = {}
+    """What an account must name besides its credential, with its meaning."""
+    calls_per_second: ClassVar[float] = 10
+    """Where the learned rate of a new account begins."""
+
+    def __init__(self, account: Account) -> None:
+        """Bind the provider to one account."""
+        self.account = account
+
+    @abstractmethod
+    def is_sandbox(self) -> bool:
+        """Whether no real money moves."""
+
+    @classmethod
+    @abstractmethod
+    def setup_resources_for_task_run(cls, session: Session, run: TaskRun) -> Operation:
+        """Plan what the vendor needs before units can be launched, in the caller's transaction.
+
+        Returns the operation that launches must wait for.
+        """
+
+    @abstractmethod
+    def send(self, requests: Sequence[Request]) -> Sequence[Outcome]:
+        """Carry out one vendor request for all members; outcomes come in the order of the requests.
+
+        Raises:
+            ProviderError: the same outcome for every member.
+        """
+
+    @abstractmethod
+    def find(self, requests: Sequence[Request]) -> Sequence[Outcome]:
+        """Read back: is the effect of each there? Only `Done` and `Absent` are conclusive.
+
+        Raises:
+            ProviderError: the read failed; nothing is known.
+        """
+
+    @abstractmethod
+    def is_at_vendor(self, run_facts: Mapping[str, Any]) -> bool:
+        """Whether a run has something at the vendor that can be listed."""
+
+    @abstractmethod
+    def changed(self, run_facts: Mapping[str, Any]) -> Mapping[str, int]:
+        """The cheapest change detector the vendor has: equal vectors mean nothing moved forward."""
+
+    @abstractmethod
+    def observe(self, run_facts: Mapping[str, Any]) -> Iterator[Sequence[Observation]]:
+        """List every submission of a run, unfiltered, page by page."""
+
+    @abstractmethod
+    def quote(self, pay_minor: int, currency: str, places: int) -> Quote:
+        """What `places` units would cost, fees and taxes included, before anything is launched."""
+
+    @abstractmethod
+    def balance(self) -> Quote:
+        """What the account has available to spend."""
+
+    @abstractmethod
+    def check(self) -> None:
+        """One harmless read that proves the credential.
+
+        Raises:
+            AccountError: the credential is refused.
+        """

@@ -1,0 +1,189 @@
+"""Prolific's endpoints as typed methods: plain values go in, checked values come out, over `providers.http` only.
+
+An answer without a field that is used here is an `UnknownError`; fields that nobody uses are not looked at.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from itertools import count
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from pydantic import SecretStr, TypeAdapter
+
+from models.settings import SettingsError, settings
+from providers import http
+from providers.credential import resolve
+from providers.errors import AccountError, RejectedError, UnknownError
+from providers.outcome import NotFoundError
+from providers.prolific import shapes
+from providers.prolific.shapes import Balance, Decided, Listed, Study, Submission, T, read
+
+REAL = "https://api.prolific.com"
+PAGE = 100
+"""Rows a page; larger pages are not documented."""
+
+_ID = re.compile(r"[0-9A-Za-z_-]{1,64}")
+_NO_FUNDS = re.compile(
+    r"\b(insufficient|sufficient|enough|lacks?|exceeds?)\b.{0,40}\b(funds?|balance|money|credit)\b"
+    r"|\b(funds?|balance|money|credit)\b.{0,40}\b(insufficient|sufficient|enough|too low|exceeded)\b"
+    r"|\btop[ -]?up\b|HTTP 402",
+    re.IGNORECASE,
+)
+
+R = TypeVar("R", Study, Decided)
+
+
+def base_url() -> str:
+    """Where Prolific is: the real one, or ``CROWDOPS_PROLIFIC_URL``.
+
+    Raises:
+        SettingsError: a token would travel unencrypted, or the address holds more than a host.
+    """
+    url = settings().prolific_url or REAL
+    parts = urlsplit(url)
+    bare = not (parts.query or parts.fragment or parts.username or parts.password)
+    if bare and parts.hostname and (parts.scheme == "https" or (parts.scheme == "http" and _local(parts.hostname))):
+        return url.rstrip("/")
+    raise SettingsError(
+        "CROWDOPS_PROLIFIC_URL must be https://host, or http://host on this machine's loopback; a token must not "
+        "travel unencrypted."
+    )
+
+
+def _local(host: str) -> bool:
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """Prolific with one account's token, which is read anew for each request. Thread-safe.
+
+    Every method raises the errors of `providers.http.call`, `AccountError` also for a lack of funds.
+    """
+
+    credential: str
+    url: str = field(default_factory=base_url)
+
+    def me(self) -> str:
+        """The user of the token; the cheapest proof that it works."""
+        return read(shapes.USER, self._call("GET", "users/me/")).id
+
+    def balance(self, workspace: str) -> Balance:
+        """What the workspace can still spend."""
+        return read(shapes.BALANCE, self._call("GET", f"workspaces/{_safe(workspace)}/balance/"))
+
+    def cost(self, reward: int, places: int) -> int:
+        """What a study costs with fees and VAT, in minor units of the account's currency."""
+        asked = {"reward": reward, "total_available_places": places}
+        return read(shapes.COST, self._call("POST", "study-cost-calculator/", json=asked)).total_cost
+
+    def create_study(self, draft: Mapping[str, Any]) -> Study:
+        """A new draft; each call adds one."""
+        return read(shapes.STUDY, self._call("POST", "studies/", json=draft))
+
+    def study(self, study: str) -> Study:
+        """One study."""
+        return _same(study, read(shapes.STUDY, self._call("GET", f"studies/{_safe(study)}/")))
+
+    def studies(self, project: str | None) -> Iterator[Sequence[Listed]]:
+        """All studies of a project, or of the account, in any state, page by page."""
+        path = f"projects/{_safe(project)}/studies/" if project else "studies/"
+        return self._pages(path, shapes.STUDIES, {"ordering": "-date_created"} if project else {})
+
+    def set_places(self, study: str, places: int) -> Study:
+        """Set the absolute number of places; a published study only accepts more than it has."""
+        body = {"total_available_places": places}
+        return _same(study, read(shapes.STUDY, self._call("PATCH", f"studies/{_safe(study)}/", json=body)))
+
+    def transition_study(self, study: str, action: str) -> Study:
+        """PUBLISH, PAUSE, START or STOP a study."""
+        answer = self._call("POST", f"studies/{_safe(study)}/transition/", json={"action": action})
+        return _same(study, read(shapes.STUDY, answer))
+
+    def counts(self, study: str) -> dict[str, int]:
+        """How many submissions a study has in each state, and ``TOTAL``; absent words mean zero."""
+        return read(shapes.COUNTS, self._call("GET", f"studies/{_safe(study)}/submissions/counts/"))
+
+    def submissions(self, study: str, *, newest_first: bool = False) -> Iterator[Sequence[Submission]]:
+        """All submissions of a study, in any state, in the stable order of their start, page by page."""
+        order = "-started_at" if newest_first else "started_at"
+        return self._pages("submissions/", shapes.SUBMISSIONS, {"study": _safe(study), "ordering": order})
+
+    def submission(self, submission: str) -> Decided:
+        """One submission."""
+        return _same(submission, read(shapes.DECIDED, self._call("GET", f"submissions/{_safe(submission)}/")))
+
+    def approve(self, submission: str) -> Decided:
+        """Approve one submission; documented as idempotent."""
+        answer = self._call("POST", f"submissions/{_safe(submission)}/transition/", json={"action": "APPROVE"})
+        return _same(submission, read(shapes.DECIDED, answer))
+
+    def bulk_approve(self, submissions: Sequence[str]) -> None:
+        """Ask for the approval of many submissions; the answer only says that it was asked for."""
+        self._call("POST", "submissions/bulk-approve/", json={"submission_ids": [_safe(one) for one in submissions]})
+
+    def _pages(self, path: str, rows: TypeAdapter[list[T]], query: Mapping[str, str | int]) -> Iterator[list[T]]:
+        """Pages are numbered, never followed by link: an address in an answer gets no token.
+
+        A list ends with a null link, with a 404 past its end, or with a page that brings nothing new.
+        """
+        before: list[T] | None = None
+        for page in count(1):
+            try:
+                answer = self._call("GET", path, params={**query, "page": page, "page_size": PAGE})
+            except NotFoundError:
+                if page == 1:
+                    raise
+                return
+            listing = answer if isinstance(answer, dict) else {}
+            results = read(rows, listing.get("results"))
+            if not results or results == before:
+                return
+            yield results
+            if _ends(listing):
+                return
+            before = results
+
+    def _call(
+        self, method: str, path: str, *, params: Mapping[str, str | int] | None = None, json: object = None
+    ) -> object:
+        token = SecretStr(f"Token {resolve(self.credential).get_secret_value()}")
+        try:
+            return http.call(method, f"{self.url}/api/v1/{path}", authorization=token, params=params, json=json).json
+        except RejectedError as refusal:
+            if _NO_FUNDS.search(str(refusal)) is None:
+                raise
+            reason = str(refusal)
+        raise AccountError(f"{reason} Add funds to the workspace at Prolific, then resume the account.")
+
+
+def _ends(answer: Mapping[str, Any]) -> bool:
+    """Whether a page says that it is the last one; a page without links does not say."""
+    links = answer.get("_links")
+    if not isinstance(links, dict) or "next" not in links:
+        return False
+    following = links["next"]
+    return not (following.get("href") if isinstance(following, dict) else following)
+
+
+def _same(asked: str, answer: R) -> R:
+    if answer.id != asked:
+        raise UnknownError("Prolific answered about something else than it was asked; its state is read again.")
+    return answer
+
+
+def _safe(ident: str) -> str:
+    """An id that may stand in a path; those of workers' browsers come from outside.
+
+    Raises:
+        RejectedError: it is none; no request could ever be made with it.
+    """
+    if _ID.fullmatch(ident):
+        return ident
+    raise RejectedError("That is not an id of Prolific's (24 hexadecimal digits); nothing was sent.")

@@ -1,0 +1,65 @@
+"""What Prolific shows of a study or a submission goes in, what it proves of our operation comes out; pure functions."""
+
+from providers.contract import Absent, Accepted, Done, Outcome, Request
+from providers.errors import NotSentError, RejectedError, UnknownError
+from providers.outcome import redacted
+from providers.prolific import mapping
+
+#: Published, whatever came after.
+_LIVE = frozenset({"ACTIVE", "PAUSED", "AWAITING REVIEW", "COMPLETED"})
+#: The vendor has taken the request; publishing may still fail (funds, checks) and fall back to UNPUBLISHED.
+_UNDER_WAY = frozenset({"PUBLISHING", "SCHEDULED"})
+
+
+def drafted(study: str) -> Done:
+    """The study exists; its id is what a run learns from its draft."""
+    return Done({"study_id": study})
+
+
+def published(status: str) -> Outcome:
+    """What a study's status proves about its publication."""
+    if status in _LIVE:
+        return Done()
+    if status in _UNDER_WAY:
+        return Accepted()
+    return Absent() if status == "UNPUBLISHED" else _undecided("study", status)
+
+
+def launched(request: Request, places: int) -> Outcome:
+    """A launch is there when the study has at least as many places as it asked for."""
+    return Done() if request.body["places"] <= places else Absent()
+
+
+def approved(status: str) -> Outcome:
+    """What a submission's status proves about its approval; work that was decided otherwise cannot be approved."""
+    if status == mapping.APPROVED:
+        return Done()
+    if status == mapping.AWAITING_REVIEW or status in mapping.UNFINISHED:
+        return Absent()
+    if status in mapping.OTHERWISE:
+        return RejectedError(f"The submission is {status} at Prolific, so it cannot be approved; look at it there.")
+    return _undecided("submission", status)
+
+
+def approval_refused(refusal: RejectedError, status: str) -> Outcome:
+    """What a refused approval means, by what the submission's status is now.
+
+    Our page may know of the completion before the worker is back at Prolific: too early is not a final no.
+    """
+    if status in mapping.UNFINISHED:
+        return NotSentError(f"The submission is still {status} at Prolific; it is approved once it was handed in.")
+    return despite(refusal, approved(status))
+
+
+def despite(refusal: RejectedError, seen: Outcome) -> Outcome:
+    """A refusal may mean "done already": unless the effect is absent, what the read shows counts."""
+    return refusal if isinstance(seen, Absent) else seen
+
+
+def promised(seen: Outcome) -> Outcome:
+    """A success that does not show its effect yet is a promise; a read has to prove it."""
+    return Accepted() if isinstance(seen, Absent) else seen
+
+
+def _undecided(what: str, status: str) -> UnknownError:
+    return UnknownError(f"The {what} is {redacted(status)} at Prolific, which decides nothing yet; it is read again.")

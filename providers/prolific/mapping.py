@@ -1,0 +1,139 @@
+"""Prolific's words, numbers, dates and studies become ours and back; pure functions.
+
+Facts are those of Prolific's OpenAPI document of February 2026.
+"""
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+from uuid import UUID
+
+from models.status import AgentStatus
+
+APPROVED = "APPROVED"
+AWAITING_REVIEW = "AWAITING REVIEW"
+#: The worker has not finished, or not in time; a late completion still comes back as AWAITING REVIEW.
+UNFINISHED = frozenset({"RESERVED", "ACTIVE", "TIMED OUT"})
+#: Decided or over, and not by a full approval.
+OTHERWISE = frozenset({"REJECTED", "RETURNED", "PARTIALLY APPROVED", "SCREENED OUT"})
+
+_AGENT: Mapping[str, AgentStatus] = {
+    "RESERVED": AgentStatus.ACCEPTED,
+    "ACTIVE": AgentStatus.IN_TASK,
+    AWAITING_REVIEW: AgentStatus.COMPLETED,
+    APPROVED: AgentStatus.APPROVED,
+    "PARTIALLY APPROVED": AgentStatus.APPROVED,
+    "SCREENED OUT": AgentStatus.APPROVED,
+    "REJECTED": AgentStatus.REJECTED,
+    "RETURNED": AgentStatus.RETURNED,
+    "TIMED OUT": AgentStatus.TIMEOUT,
+}
+
+#: Fields of a study that a run file may set in Prolific's own form.
+OPTIONAL = (
+    "content_warning_details",
+    "content_warnings",
+    "device_compatibility",
+    "filters",
+    "peripheral_requirements",
+    "project",
+    "study_labels",
+)
+_PLACEHOLDERS = "PROLIFIC_PID={{%PROLIFIC_PID%}}&STUDY_ID={{%STUDY_ID%}}&SESSION_ID={{%SESSION_ID%}}"
+#: Far above any sum of money or number of places; it keeps an absurd exponent from filling the memory.
+_BOUND = 10**12
+_WORD = 40
+"""Characters of a status that are kept; an unknown one may be anything."""
+
+
+def word(text: str) -> str:
+    """A status as we write it: upper case, parted by single blanks (``TIMED-OUT`` and ``timed_out`` are one word)."""
+    return " ".join(re.split(r"[\s_-]+", text.strip().upper()))[:_WORD]
+
+
+def agent_status(text: str) -> AgentStatus | None:
+    """The agent's status for a submission's, or None for a word that tells nothing (PROCESSING, UNKNOWN, news)."""
+    return _AGENT.get(word(text))
+
+
+def whole(value: object) -> int:
+    """A count: the vendor's type is "number", so 40 and 40.0 are both 40.
+
+    Raises:
+        ValueError: not a whole number from 0 up.
+    """
+    number = _number(value)
+    if number < 0 or number != number.to_integral_value():
+        raise ValueError("not a whole number from 0 up")
+    return int(number)
+
+
+def minor(value: object) -> int:
+    """An amount in minor units; fees and taxes come with fractions (283.34) and are rounded half up, here only.
+
+    Raises:
+        ValueError: not a number, or absurdly large.
+    """
+    return int(_number(value).quantize(Decimal(1), rounding=ROUND_HALF_UP))
+
+
+def _number(value: object) -> Decimal:
+    if isinstance(value, bool) or not isinstance(value, int | Decimal) or not -_BOUND < value < _BOUND:
+        raise ValueError("not a number of a sensible size")
+    return Decimal(value)
+
+
+def moment(text: object) -> str | None:
+    """A time in ISO 8601, UTC; Prolific writes a blank or a T, with or without a zone. None if it is not readable."""
+    try:
+        read = datetime.fromisoformat(text) if isinstance(text, str) else None
+    except ValueError:
+        return None
+    if read is None:
+        return None
+    return (read if read.tzinfo else read.replace(tzinfo=UTC)).astimezone(UTC).isoformat()
+
+
+def internal_name(operation: UUID) -> str:
+    """What makes a study findable whose creation was not answered: lists show it, participants do not see it."""
+    return f"crowdops {operation}"
+
+
+def task_link(url: str) -> str:
+    """The task's address with Prolific's placeholders; the page asks for its data with ``SESSION_ID``."""
+    if "{{%SESSION_ID%}}" in url:
+        return url
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(query="&".join(filter(None, (parts.query, _PLACEHOLDERS)))))
+
+
+def study(operation: UUID, body: Mapping[str, Any]) -> dict[str, Any]:
+    """The draft of a study with one place, from the neutral fields of a run.
+
+    Every completion code asks for a review: a code that approved by itself would pay without an operation.
+    """
+    wanted = {
+        "name": body["name"],
+        "internal_name": internal_name(operation),
+        "description": body["description"],
+        "external_study_url": task_link(body["task_url"]),
+        "prolific_id_option": "url_parameters",
+        "completion_codes": [_code(code) for code in body["completion_codes"]],
+        "estimated_completion_time": body["estimated_minutes"],
+        "reward": body["pay_minor"],
+        "total_available_places": 1,
+        "device_compatibility": [],
+        "peripheral_requirements": [],
+        "filters": [],
+        "submissions_config": {"max_submissions_per_participant": 1},
+    }
+    if body.get("maximum_minutes") is not None:
+        wanted["maximum_allowed_time"] = body["maximum_minutes"]
+    return wanted | {name: body[name] for name in OPTIONAL if body.get(name) is not None}
+
+
+def _code(code: str) -> dict[str, Any]:
+    return {"code": code, "code_type": "COMPLETED", "actor": "participant", "actions": [{"action": "MANUALLY_REVIEW"}]}

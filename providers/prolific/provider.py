@@ -1,0 +1,136 @@
+"""Prolific as a provider: a run is one study, a unit one of its places, an agent one submission."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, ClassVar, Literal
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy.orm import Session
+
+from models.agent import Agent
+from models.base import vendor_class
+from models.operation import Operation
+from models.plan import Intent, plan
+from models.requester import Requester
+from models.task_run import TaskRun
+from models.unit import Unit
+from models.worker import Worker
+from providers.contract import Account, CrowdProvider, Kind, Observation, Outcome, Quote, Request
+from providers.credential import resolve
+from providers.prolific import calls, reads
+from providers.prolific.client import Client, base_url
+
+
+class ProlificUnit(Unit):
+    """A place of a study."""
+
+    __mapper_args__ = vendor_class("prolific")
+
+
+class ProlificRequester(Requester):
+    """A workspace; `facts` holds its id and that of the project that studies belong to."""
+
+    __mapper_args__ = vendor_class("prolific")
+
+
+class ProlificWorker(Worker):
+    """A participant."""
+
+    __mapper_args__ = vendor_class("prolific")
+
+
+class ProlificAgent(Agent):
+    """A submission."""
+
+    __mapper_args__ = vendor_class("prolific")
+
+
+class ProlificArgs(BaseModel):
+    """What a run file may say to Prolific alone, in Prolific's own terms (its `CreateStudy`)."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    device_compatibility: list[Literal["desktop", "tablet", "mobile"]] | None = None
+    peripheral_requirements: list[Literal["audio", "camera", "download", "microphone"]] | None = None
+    study_labels: list[str] | None = Field(default=None, max_length=1)
+    content_warnings: list[Literal["sensitive", "explicit"]] | None = None
+    content_warning_details: str | None = Field(default=None, max_length=1000)
+    filters: list[dict[str, Any]] | None = None
+
+
+class ProlificProvider(CrowdProvider):
+    """The vendor Prolific, or whatever speaks its API at `CROWDOPS_PROLIFIC_URL`."""
+
+    PROVIDER_TYPE = "prolific"
+    UnitClass = ProlificUnit
+    RequesterClass = ProlificRequester
+    WorkerClass = ProlificWorker
+    AgentClass = ProlificAgent
+    ArgsClass = ProlificArgs
+    KINDS: ClassVar[Mapping[str, Kind]] = calls.KINDS
+    FACTS: ClassVar[Mapping[str, str]] = {"workspace": "the workspace's id", "project": "the project's id"}
+    calls_per_second = 10
+
+    def __init__(self, account: Account) -> None:
+        """Resolve the account's credential; nothing is sent."""
+        super().__init__(account)
+        self._client = Client(resolve(account.credential))
+
+    def is_sandbox(self) -> bool:
+        """Prolific has no sandbox of its own; anything at another host is one."""
+        return urlsplit(base_url()).hostname != "api.prolific.com"
+
+    @classmethod
+    def setup_resources_for_task_run(cls, session: Session, run: TaskRun) -> Operation:
+        """Plan the study as a draft with one place, and behind it its publication."""
+        neutral = {
+            "name": run.args["title"],
+            "description": run.args["description"],
+            "task_url": run.task_url,
+            "pay_minor": run.pay_minor,
+            "currency": run.currency,
+            "estimated_minutes": run.args["estimated_minutes"],
+            "maximum_minutes": run.args["maximum_minutes"],
+            "completion_codes": run.args["completion_codes"],
+            "project": run.requester.facts["project"],
+        }
+        own = {name: value for name, value in run.args["provider"].items() if value is not None}
+        wanted = Intent(
+            requester_id=run.requester_id, kind="draft", target=str(run.id), run_id=run.id, body=neutral | own
+        )
+        (draft,) = plan(session, [wanted])
+        (publish,) = plan(session, [replace(wanted, kind="publish", body={}, after_id=draft.id)])
+        return publish
+
+    def send(self, requests: Sequence[Request]) -> Sequence[Outcome]:
+        """See `calls.send`."""
+        return calls.send(self._client, requests[0].kind, requests)
+
+    def find(self, requests: Sequence[Request]) -> Sequence[Outcome]:
+        """See `calls.find`."""
+        return calls.find(self._client, requests[0].kind, requests)
+
+    def is_at_vendor(self, run_facts: Mapping[str, Any]) -> bool:
+        """A run can be listed once its study is known."""
+        return "study_id" in run_facts
+
+    def changed(self, run_facts: Mapping[str, Any]) -> Mapping[str, int]:
+        """One call: how many submissions of the study are in each status."""
+        return self._client.counts(run_facts["study_id"])
+
+    def observe(self, run_facts: Mapping[str, Any]) -> Iterator[Sequence[Observation]]:
+        """The study's submissions, a hundred a page."""
+        return reads.observe(self._client, run_facts["study_id"])
+
+    def quote(self, pay_minor: int, currency: str, places: int) -> Quote:
+        """Prolific's own calculator, fees and VAT included."""
+        return reads.quote(self._client, self.account.facts["workspace"], pay_minor, currency, places)
+
+    def balance(self) -> Quote:
+        """What the workspace has available."""
+        return reads.balance(self._client, self.account.facts["workspace"])
+
+    def check(self) -> None:
+        """Ask who the token belongs to."""
+        self._client.me()

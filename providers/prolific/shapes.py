@@ -1,0 +1,98 @@
+"""What is read of Prolific's answers: JSON goes in, checked values come out; unused fields are not looked at."""
+
+from typing import Annotated, TypeVar
+
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+)
+
+from providers.errors import UnknownError
+from providers.outcome import redacted
+from providers.prolific import mapping
+
+T = TypeVar("T")
+Ident = Annotated[str, Field(pattern="^[0-9A-Za-z_-]{1,64}$")]
+Word = Annotated[str, AfterValidator(mapping.word)]
+Whole = Annotated[int, BeforeValidator(mapping.whole)]
+Minor = Annotated[int, BeforeValidator(mapping.minor)]
+Moment = Annotated[str | None, BeforeValidator(mapping.moment)]
+
+
+class _Shape(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Listed(_Shape):
+    """A study as lists show it."""
+
+    id: Ident
+    internal_name: str | None = None
+
+
+class Study(Listed):
+    """A study; `places` is absolute."""
+
+    status: Word
+    places: Whole = Field(validation_alias="total_available_places")
+
+
+class Decided(_Shape):
+    """A submission where only its state matters."""
+
+    id: Ident
+    status: Word
+
+
+class Submission(Decided):
+    """A submission; lists and single reads name the participant differently."""
+
+    participant: Ident = Field(validation_alias=AliasChoices("participant_id", "participant"))
+    started_at: Moment = None
+    completed_at: Moment = None
+
+
+class Balance(_Shape):
+    """What a workspace has left to spend, in minor units of its currency."""
+
+    available: Minor = Field(validation_alias="available_balance")
+    currency: str = Field(validation_alias="currency_code", pattern="^[A-Z]{3}$")
+
+
+class User(_Shape):
+    """The user of a token."""
+
+    id: Ident
+
+
+class Cost(_Shape):
+    """What the calculator answers, fees and VAT included, in minor units."""
+
+    total_cost: Minor
+
+
+STUDY, STUDIES = TypeAdapter(Study), TypeAdapter(list[Listed])
+DECIDED, SUBMISSIONS = TypeAdapter(Decided), TypeAdapter(list[Submission])
+BALANCE, COST, USER = TypeAdapter(Balance), TypeAdapter(Cost), TypeAdapter(User)
+COUNTS = TypeAdapter(dict[Word, Whole])
+
+
+def read(shape: TypeAdapter[T], answer: object) -> T:
+    """Check an answer.
+
+    Raises:
+        UnknownError: a field that is used is missing or is not what it should be.
+    """
+    try:
+        return shape.validate_python(answer)
+    except ValidationError as error:
+        # The names only: the error itself holds the vendor's values.
+        names = sorted({part for one in error.errors() for part in one["loc"] if isinstance(part, str)})
+    at = f" at {redacted(', '.join(names[:5]))}" if names else ""
+    raise UnknownError(f"Prolific's answer has an unexpected shape{at}; its state is read before anything else.")

@@ -1,0 +1,24 @@
+"""Every endpoint of Prolific's API that the simulator answers, with the shape its errors are documented in."""
+
+from providers.prolific.simulator import account, studies, submissions
+from providers.prolific.simulator.endpoint import Endpoint
+
+PREFIX = "/api/v1/"
+ENDPOINTS = (
+    Endpoint("GET", "users/me/", account.me, nested=True),
+    Endpoint("GET", "workspaces/{workspace_id}/balance/", account.balance, nested=True),
+    Endpoint("POST", "study-cost-calculator/", account.calculate, nested=False),
+    Endpoint("POST", "studies/", studies.create, nested=False),
+    Endpoint("GET", "studies/", studies.find, nested=False),
+    Endpoint("GET", "projects/{project_id}/studies/", studies.find_in_project, nested=False),
+    Endpoint("GET", "studies/{id}/", studies.show, nested=True),
+    Endpoint("PATCH", "studies/{id}/", studies.change, nested=True),
+    Endpoint("DELETE", "studies/{id}/", studies.delete, nested=True),
+    Endpoint("POST", "studies/{id}/transition/", studies.transition, nested=True),
+    Endpoint("GET", "studies/{id}/submissions/counts/", studies.count, nested=False),
+    Endpoint("GET", "studies/{id}/cost/", studies.price, nested=False),
+    Endpoint("GET", "submissions/", submissions.find, nested=False),
+    Endpoint("POST", "submissions/bulk-approve/", submissions.bulk_approve, nested=False),
+    Endpoint("GET", "submissions/{id}/", submissions.show, nested=True),
+    Endpoint("POST", "submissions/{id}/transition/", submissions.transition, nested=True),
+)

@@ -1,0 +1,27 @@
+"""A reward and a number of places go in; exact costs come out, rounded only where they are shown.
+
+Prolific's fee is a third of the reward, as in its recorded data, and VAT is taken here as a fifth of the fee.
+"""
+
+from fractions import Fraction
+from math import floor
+
+FEE = Fraction(1, 3)
+VAT = Fraction(1, 5)
+
+
+def cost(reward: int, places: int) -> Fraction:
+    """What `places` places at `reward` minor units cost the researcher, fee and VAT included."""
+    return reward * places * (1 + FEE * (1 + VAT))
+
+
+def minor(amount: Fraction) -> int:
+    """Whole minor units, halves rounded up."""
+    return floor(amount + Fraction(1, 2))
+
+
+def breakdown(amount: Fraction) -> dict[str, int]:
+    """Split a cost into rewards, fees and VAT; the parts add up to the rounded cost."""
+    rewards = amount / cost(1, 1)
+    parts = {"rewards": minor(rewards), "fees": minor(rewards * FEE)}
+    return parts | {"vat": minor(amount) - sum(parts.values())}

@@ -1,0 +1,71 @@
+"""One participant's go at a study, in the three shapes that Prolific's document gives it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from providers.prolific.simulator.clock import stamp
+from providers.prolific.simulator.study import Study
+
+HOLDING = frozenset({"RESERVED", "ACTIVE", "AWAITING REVIEW", "APPROVED", "PARTIALLY APPROVED"})
+UNFINISHED = frozenset({"RESERVED", "ACTIVE", "TIMED-OUT"})
+STATUSES = (
+    "RESERVED",
+    "ACTIVE",
+    "AWAITING REVIEW",
+    "APPROVED",
+    "PARTIALLY APPROVED",
+    "REJECTED",
+    "RETURNED",
+    "TIMED-OUT",
+    "SCREENED OUT",
+)
+
+
+@dataclass
+class Submission:
+    """Starts when the place is reserved; `started` never changes, so the order of a listing does not either."""
+
+    id: str
+    study: Study
+    participant: str
+    started: datetime
+    status: str = "RESERVED"
+    completed: datetime | None = None
+    code: str | None = None
+    holds: bool = True
+    """Whether it keeps its place from others."""
+
+    @property
+    def order(self) -> tuple[datetime, str]:
+        """The place in a listing."""
+        return self.started, self.id
+
+    def short(self) -> dict[str, Any]:
+        """The shape in a list (SubmissionShort of the document)."""
+        return {
+            "id": self.id,
+            "participant_id": self.participant,
+            "status": self.status,
+            "started_at": stamp(self.started),
+            "completed_at": stamp(self.completed),
+            "has_siblings": self.study.participants[self.participant] > 1,
+            "study_code": self.code,
+            "return_requested": None,
+        }
+
+    def plain(self) -> dict[str, Any]:
+        """The shape after a transition (Submission of the document)."""
+        return {
+            "id": self.id,
+            "participant": self.participant,
+            "study_id": self.study.id,
+            "status": self.status,
+            "started_at": stamp(self.started),
+            "completed_at": stamp(self.completed),
+            "entered_code": self.code,
+        }
+
+    def detail(self) -> dict[str, Any]:
+        """The shape on its own (SubmissionDetail of the document)."""
+        return self.plain() | {"parent_study_id": None, "bonus_payments": [], "return_requested": None}

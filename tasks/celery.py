@@ -1,0 +1,78 @@
+"""The Celery app: settings in, configured queues and limits out. `celery -A tasks` finds it here.
+
+Postgres is the truth and a message is only a nudge, so there is no result backend and losing the broker loses nothing.
+"""
+
+from typing import Any
+
+from celery import Celery, signals
+from kombu import Queue
+
+from models.session import engine
+from models.settings import settings
+from providers import installed
+from tasks import failpoints, schedule
+
+MONEY, CONTROL = "money", "control"
+#: One rotation of messages that a dead worker held (seconds x rounds); kombu's default takes over a minute and a half.
+_RESTORE = {"unacked_restore_interval": 5, "unacked_restore_throttle": 1}
+_SOCKET = {"socket_timeout": 10, "socket_connect_timeout": 5, "socket_keepalive": True, "health_check_interval": 10}
+
+
+def queue_names() -> list[str]:
+    """One queue a vendor, one for money, one for the dispatcher and reconciliation."""
+    return [*sorted(installed()), MONEY, CONTROL]
+
+
+def _configuration() -> dict[str, Any]:
+    timing = settings().timing
+    return {
+        "broker_url": settings().broker(),
+        "broker_transport_options": {
+            "visibility_timeout": timing.visibility,
+            "global_keyprefix": "crowdops:",
+            **_SOCKET,
+            **_RESTORE,
+        },
+        "visibility_timeout": timing.visibility,
+        "result_backend_transport_options": {"visibility_timeout": timing.visibility},
+        "broker_connection_retry_on_startup": True,
+        "broker_connection_max_retries": None,
+        "worker_cancel_long_running_tasks_on_connection_loss": False,
+        "accept_content": ["json"],
+        "task_serializer": "json",
+        "event_serializer": "json",
+        "task_ignore_result": True,
+        "task_acks_late": True,
+        "task_reject_on_worker_lost": False,
+        "task_soft_time_limit": timing.soft_limit,
+        "task_time_limit": timing.hard_limit,
+        "task_default_queue": CONTROL,
+        "task_queues": [Queue(name) for name in queue_names()],
+        "task_create_missing_queues": False,
+        "task_track_started": True,
+        "task_send_sent_event": True,
+        "worker_send_task_events": True,
+        "worker_prefetch_multiplier": 1,
+        "worker_hijack_root_logger": True,
+        "worker_max_tasks_per_child": 5000,
+        "beat_schedule": schedule.entries(),
+        "beat_schedule_filename": str(settings().home / "beat-schedule"),
+    }
+
+
+def make_app() -> Celery:
+    """The configured app; refuses to exist with time limits out of order (see `models.settings.Timing`)."""
+    failpoints.validate()
+    made = Celery("tasks", include=["tasks.execute", "tasks.dispatch", "tasks.reconcile"])
+    made.conf.update(_configuration())
+    return made
+
+
+@signals.worker_process_init.connect
+def _forget_inherited_sockets(**_: object) -> None:
+    """A forked child must not use its parent's database connections."""
+    engine().dispose(close=False)
+
+
+app = make_app()

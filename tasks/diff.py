@@ -1,0 +1,73 @@
+"""Compares what we hold with what a vendor lists: two values in, the changes out. Pure.
+
+A stale page never undoes a decision, and what cannot be explained is named, not written.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from models.discrepancy import Finding
+from models.status import AGENT_LIVE, AGENT_MOVES, AgentStatus
+from providers.contract import Observation
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """An agent whose status the vendor shows otherwise; written only if it is still `old`."""
+
+    submission: str
+    old: AgentStatus
+    new: AgentStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Strange:
+    """Something that a person should see."""
+
+    submission: str
+    finding: Finding
+    detail: str
+
+
+@dataclass(slots=True)
+class Changes:
+    """What a listing says that we do not hold yet."""
+
+    new: list[Observation] = field(default_factory=list)
+    moves: list[Move] = field(default_factory=list)
+    strange: list[Strange] = field(default_factory=list)
+
+
+def _progress(status: AgentStatus) -> int:
+    """How far along a status is: at work, over, decided."""
+    if status in AGENT_LIVE:
+        return 0
+    return 2 if status in (AgentStatus.APPROVED, AgentStatus.SOFT_REJECTED, AgentStatus.REJECTED) else 1
+
+
+def diff(known: Mapping[str, AgentStatus], seen: Iterable[Observation]) -> Changes:
+    """What changed, given the status of every submission that we know; a repeated row counts once, the last wins."""
+    changes = Changes()
+    for submission, row in {row.submission_id: row for row in seen}.items():
+        old = known.get(submission)
+        if row.status is None:
+            _unmapped(changes, row)
+        elif old is None:
+            changes.new.append(row)
+        elif row.status != old:
+            _moved(changes, submission, old, row.status)
+    return changes
+
+
+def _unmapped(changes: Changes, row: Observation) -> None:
+    if not row.transient:
+        told = f"the vendor uses the status word {row.word!r}, which means nothing here"
+        changes.strange.append(Strange(row.submission_id, Finding.UNKNOWN_WORD, told))
+
+
+def _moved(changes: Changes, submission: str, old: AgentStatus, new: AgentStatus) -> None:
+    if new in AGENT_MOVES[old]:
+        changes.moves.append(Move(submission, old, new))
+    elif _progress(new) >= _progress(old) and (old, new) != (AgentStatus.SOFT_REJECTED, AgentStatus.APPROVED):
+        told = f"the vendor shows {new}, which {old} may not become"
+        changes.strange.append(Strange(submission, Finding.ILLEGAL_STATUS, told))

@@ -1,0 +1,129 @@
+"""The only publisher: due rows in, messages out, a bounded window of them, fair between runs, urgent kinds first.
+
+A backlog is rows, not messages; so emptying the broker costs one window, and nothing that matters is in it.
+"""
+
+import logging
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from kombu.exceptions import OperationalError
+from sqlalchemy import Row, and_, exists, func, or_, select, update
+
+from models.attempt import Attempt
+from models.clock import now
+from models.operation import IN_DOUBT, Operation, State
+from models.requester import Requester
+from models.session import transaction
+from models.settings import settings
+from providers import kind_of
+from providers.contract import Kind
+from tasks import engine, pacing
+from tasks.celery import MONEY, app
+from tasks.sweep import sweep
+
+log = logging.getLogger(__name__)
+AT_ONCE = 50
+"""Operations that one message carries when each needs a request of its own."""
+WINDOW = 10
+"""Seconds of an account's pace that are out as messages at a time."""
+MOST = 5000
+"""Rows looked at in one go."""
+
+
+@app.task(name="crowdops.dispatch")
+def dispatch() -> None:
+    """Sweep, then publish a nudge for what is due."""
+    sweep()
+    publish(take())
+
+
+def wake() -> None:
+    """Ask for a dispatch now instead of at the next beat; without a broker that is only a late nudge."""
+    try:
+        dispatch.apply_async(retry=False, expires=settings().timing.nudge_window)
+    except OperationalError:
+        log.warning("The broker does not answer. What was planned is in the database and starts when it is back.")
+
+
+Message = tuple[str, str, list[UUID]]
+"""Queue, name to show, operation ids."""
+
+
+def take() -> list[Message]:
+    """Mark a window of due rows as nudged, committed, and return their messages in the order to publish."""
+    with transaction() as session:
+        busy = set(session.scalars(select(Attempt.lane).where(Attempt.closed_at.is_(None), Attempt.lane.isnot(None))))
+        messages = list(_messages(session.execute(_due()).all(), busy))
+        ids = [operation_id for _, _, members in messages for operation_id in members]
+        nudged = update(Operation).where(Operation.id.in_(ids)).values(nudged_at=now())
+        session.execute(nudged, execution_options={"synchronize_session": False})
+    return messages
+
+
+def _due() -> Any:  # noqa: ANN401 - a SELECT
+    """What may be nudged now, one of each run in turn."""
+    long_ago = now() - timedelta(seconds=settings().timing.nudge_window)
+    quiet = or_(Operation.nudged_at.is_(None), Operation.nudged_at < long_ago)
+    account_open = exists().where(Requester.id == Operation.requester_id, pacing.open_account())
+    in_doubt = and_(Operation.state.in_(IN_DOUBT), Operation.next_at <= now(), account_open)
+    lot = (Operation.requester_id, Operation.kind, Operation.run_id)
+    turn = func.row_number().over(partition_by=lot, order_by=(Operation.next_at, Operation.id))
+    return (
+        select(
+            Operation.id,
+            Operation.kind,
+            Operation.run_id,
+            Operation.state,
+            Requester.id.label("account"),
+            Requester.provider_type,
+            Requester.rate,
+        )
+        .join(Requester, Requester.id == Operation.requester_id)
+        .where(quiet, or_(engine.due(), in_doubt))
+        .order_by(turn)
+        .limit(MOST)
+    )
+
+
+def _messages(rows: Sequence[Row[Any]], busy: set[str | None]) -> Iterator[Message]:
+    """Group rows into messages, as many as the window of their account and kind has room for."""
+    groups: dict[tuple[Any, ...], list[UUID]] = defaultdict(list)
+    window: dict[tuple[UUID, Kind], int] = {}
+    for row in rows:
+        kind = kind_of(row.provider_type, row.kind)
+        room = window.setdefault((row.account, kind), _room(kind, row, busy))
+        if not room:
+            continue
+        window[row.account, kind] = room - 1
+        planned = row.state is State.PLANNED
+        run = row.run_id if planned and kind.per_run else None
+        groups[not kind.urgent, row.provider_type, kind, row.account, run, planned].append(row.id)
+    for (_, vendor, kind, _, _, planned), ids in sorted(groups.items(), key=lambda group: group[0][0]):
+        size = kind.batch if planned and kind.batch > 1 else AT_ONCE
+        for start in range(0, len(ids), size):
+            yield MONEY if kind.lane else vendor, f"{kind.name}.{vendor}", ids[start : start + size]
+
+
+def _room(kind: Kind, row: Row[Any], busy: set[str | None]) -> int:
+    """How many operations of a kind may be out for an account: one request a free lane, else a window of its pace."""
+    if kind.lane:
+        return 0 if f"{row.account}:{kind.lane}" in busy else kind.batch
+    return int(row.rate * WINDOW + 1) * kind.batch
+
+
+def publish(messages: Sequence[Message]) -> None:
+    """Send the messages in one pipeline; what the broker does not take is nudged again after the window."""
+    if not messages:
+        return
+    execute = app.tasks["crowdops.execute"]
+    try:
+        with app.producer_or_acquire() as producer, producer.batch(len(messages)):
+            for queue, name, ids in messages:
+                args = ([str(value) for value in ids],)
+                execute.apply_async(args, queue=queue, shadow=name, producer=producer, retry=False)
+    except OperationalError:
+        log.warning("The broker does not answer: %d nudges are put off.", len(messages))

@@ -1,0 +1,284 @@
+"""Carries operations out: claim, send, record; and reads back what is in doubt. The only dangerous code.
+
+No byte goes to a vendor before a committed claim with its attempt on record, no transaction is open meanwhile, and
+what came back is decided in `tasks.verdict`. Evidence is accepted from any attempt at any time; a negative outcome
+only from the attempt that holds the operation.
+"""
+
+import logging
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID, uuid4
+
+from sqlalchemy import ColumnElement, exists, func, or_, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session, aliased
+
+from models import effects
+from models.attempt import Attempt, AttemptOutcome
+from models.clock import after, now
+from models.discrepancy import Finding, report
+from models.operation import FINAL, IN_DOUBT, Operation, State
+from models.requester import Requester
+from models.session import transaction
+from models.settings import settings
+from providers import account_of, kind_of, provider_of
+from providers.contract import Account, Done, Kind, Outcome, Request
+from providers.errors import NotSentError, ProviderError, UnknownError
+from tasks import failpoints, pacing, verdict
+from tasks.rows import histories_of, to_requests
+from tasks.verdict import History, Verdict
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One request to make: operations that this process holds under a lease, and their attempt on record."""
+
+    attempt_id: UUID
+    account: Account
+    kind: Kind
+    requests: tuple[Request, ...]
+    attempts: dict[UUID, int]
+    """How many sends each operation has had, this one included."""
+    started: float
+    """Monotonic time before the claim's transaction began."""
+
+
+# --- claim --------------------------------------------------------------------------------------------------------
+
+
+def due() -> ColumnElement[bool]:
+    """A planned operation whose time has come: the account is open, and what must come before it is confirmed."""
+    before = aliased(Operation)
+    return (
+        (Operation.state == State.PLANNED)
+        & (Operation.next_at <= now())
+        & (Operation.attempts < settings().timing.max_attempts)
+        & exists().where(Requester.id == Operation.requester_id, pacing.open_account())
+        & or_(
+            Operation.after_id.is_(None),
+            exists().where(before.id == Operation.after_id, before.state == State.CONFIRMED),
+        )
+    )
+
+
+def claim(ids: Sequence[UUID]) -> list[Claim]:
+    """Take what is due among `ids`, commit, and return one claim for each request to be made.
+
+    A row that another worker holds, that is over, or whose lane is busy is left alone.
+    """
+    started = time.monotonic()
+    with transaction() as session:
+        mine = select(Operation).where(Operation.id.in_(ids), due()).order_by(Operation.id)
+        rows = session.scalars(mine.with_for_update(of=Operation, skip_locked=True)).all()
+        claims = [made for chunk in _chunks(rows) if (made := _open_attempt(session, started, *chunk))]
+    failpoints.hit("after_claim")
+    return claims
+
+
+def _chunks(rows: Iterable[Operation]) -> Iterable[tuple[Account, Kind, list[Operation]]]:
+    """Group operations into requests: of one account and kind, of one run where the vendor wants it."""
+    groups: dict[tuple[Kind, UUID, UUID | None, UUID | None], list[Operation]] = defaultdict(list)
+    for row in sorted(rows, key=lambda row: (row.next_at, row.id)):
+        kind = kind_of(row.requester.provider_type, row.kind)
+        groups[kind, row.requester_id, row.run_id if kind.per_run else None, row.id if row.alone else None].append(row)
+    for (kind, *_), members in groups.items():
+        account = account_of(members[0].requester)
+        for start in range(0, len(members), kind.batch):
+            yield account, kind, members[start : start + kind.batch]
+
+
+def _open_attempt(
+    session: Session, started: float, account: Account, kind: Kind, rows: list[Operation]
+) -> Claim | None:
+    """Put the request on record and mark its operations as being sent; None if the lane is taken."""
+    ids = [row.id for row in rows]
+    lane = f"{account.id}:{kind.lane}" if kind.lane else None
+    opened = insert(Attempt).values(id=uuid4(), requester_id=account.id, kind=kind.name, operation_ids=ids, lane=lane)
+    attempt_id = session.scalars(opened.on_conflict_do_nothing().returning(Attempt.id)).one_or_none()
+    if attempt_id is None:
+        return None
+    session.execute(
+        update(Operation)
+        .where(Operation.id.in_(ids))
+        .values(
+            state=State.SENDING,
+            attempts=Operation.attempts + 1,
+            attempt_id=attempt_id,
+            reads=0,
+            lease_until=after(settings().timing.lease),
+            first_sent_at=func.coalesce(Operation.first_sent_at, now()),
+            last_sent_at=now(),
+        ),
+        execution_options={"synchronize_session": False},
+    )
+    attempts = {row.id: row.attempts + 1 for row in rows}
+    return Claim(attempt_id, account, kind, tuple(to_requests(session, rows)), attempts, started)
+
+
+# --- send and record ----------------------------------------------------------------------------------------------
+
+
+def carry_out(held: Claim) -> None:
+    """Send one claimed request and record what came of it."""
+    outcomes = _send(held)
+    failpoints.hit("after_response")
+    _record(held, outcomes)
+    failpoints.hit("after_record")
+
+
+def _send(held: Claim) -> Sequence[Outcome]:
+    failpoints.hit("before_send")
+    if time.monotonic() - held.started > settings().timing.lease / 3:
+        return [NotSentError("the worker stalled between claim and send, so nothing was sent")] * len(held.requests)
+    return _answers(lambda: provider_of(held.account).send(held.requests), held.requests)
+
+
+def _answers(call: Any, requests: Sequence[Request]) -> Sequence[Outcome]:  # noqa: ANN401 - a thunk
+    """One outcome for each request, whatever the provider does: an error of its own means that nothing is known."""
+    try:
+        outcomes: Sequence[Outcome] = call()
+    except ProviderError as error:
+        return [error] * len(requests)
+    except Exception as error:
+        log.exception("A provider failed on %d operations of kind %s.", len(requests), requests[0].kind)
+        return [UnknownError(f"the provider itself failed: {type(error).__name__}")] * len(requests)
+    if len(outcomes) != len(requests):
+        return [UnknownError(f"the provider gave {len(outcomes)} outcomes for {len(requests)} requests")] * len(
+            requests
+        )
+    return outcomes
+
+
+def _record(held: Claim, outcomes: Sequence[Outcome]) -> None:
+    """Close the attempt and move its operations, in one transaction."""
+    timing, batched = settings().timing, len(held.requests) > 1
+    labels = {verdict.label(outcome) for outcome in outcomes}
+    ended, detail = verdict.summary(labels), _detail(outcomes)
+    with transaction() as session:
+        closed = update(Attempt).where(Attempt.id == held.attempt_id)
+        session.execute(closed.values(closed_at=now(), outcome=ended, detail=detail))
+        verdicts = {
+            request.id: verdict.after_send(
+                held.kind, outcome, batched=batched, attempts=held.attempts[request.id], timing=timing
+            )
+            for request, outcome in zip(held.requests, outcomes, strict=True)
+        }
+        owner = (Operation.state == State.SENDING) & (Operation.attempt_id == held.attempt_id)
+        _move(session, verdicts, _results(held.requests, outcomes), owner)
+    pacing.learn(held.account.id, ended, detail)
+
+
+def _detail(outcomes: Sequence[Outcome]) -> str | None:
+    return next((str(outcome) for outcome in outcomes if isinstance(outcome, ProviderError)), None)
+
+
+def _results(requests: Sequence[Request], outcomes: Sequence[Outcome]) -> dict[UUID, dict[str, Any]]:
+    pairs = zip(requests, outcomes, strict=True)
+    return {request.id: dict(outcome.result) for request, outcome in pairs if isinstance(outcome, Done)}
+
+
+def _move(
+    session: Session, verdicts: dict[UUID, Verdict], results: dict[UUID, dict[str, Any]], owner: ColumnElement[bool]
+) -> None:
+    """Apply verdicts: evidence to whoever needs it, everything else only where `owner` still holds."""
+    alike: dict[Verdict, list[UUID]] = defaultdict(list)
+    for operation_id, decided in sorted(verdicts.items()):
+        alike[decided].append(operation_id)
+    for decided, ids in alike.items():
+        if decided.state is State.CONFIRMED:
+            confirm(session, {operation_id: results[operation_id] for operation_id in ids})
+        else:
+            _step(session, decided, ids, owner)
+
+
+def _step(session: Session, decided: Verdict, ids: list[UUID], owner: ColumnElement[bool]) -> None:
+    values = {
+        "state": decided.state,
+        "reason": decided.reason,
+        "lease_until": None,
+        "next_at": after(decided.wait),
+        "nudged_at": None,
+    }
+    if decided.alone:
+        values["alone"] = True
+    if not decided.burns:
+        values["attempts"] = Operation.attempts - 1
+    if decided.state in FINAL:
+        values["settled_at"] = now()
+    moved = update(Operation).where(Operation.id.in_(ids), owner).values(values)
+    session.execute(moved, execution_options={"synchronize_session": False})
+
+
+def confirm(session: Session, results: dict[UUID, dict[str, Any]]) -> None:
+    """Take evidence that effects are there, from whatever source, and apply what they mean.
+
+    Evidence against an operation that was settled otherwise becomes a discrepancy.
+    """
+    rows = session.scalars(
+        select(Operation).where(Operation.id.in_(results)).order_by(Operation.id).with_for_update()
+    ).all()
+    fresh = [row for row in rows if row.state not in FINAL]
+    for row in fresh:
+        row.state, row.lease_until, row.reason = State.CONFIRMED, None, None
+        row.result, row.settled_at = results[row.id], now()
+    session.flush()
+    effects.confirmed(session, fresh)
+    for row in rows:
+        if row.state in (State.REJECTED, State.CANCELLED):
+            told = f"the vendor shows the effect of a {row.kind} that is {row.state} here"
+            report(session, row.requester_id, Finding.FINAL_CONTRADICTED, row.id, told)
+
+
+# --- resolve ------------------------------------------------------------------------------------------------------
+
+
+def resolve(ids: Sequence[UUID]) -> None:
+    """Read back those of `ids` whose outcome is in doubt and whose time has come."""
+    for account, kind, requests, histories in _in_doubt(ids):
+        unread = [r for r in requests if verdict.resend_unread(kind, histories[r.id])]
+        decided = {r.id: Verdict(State.PLANNED, 0, "sent again under the same token") for r in unread}
+        asked = [request for request in requests if request.id not in decided]
+        outcomes = _answers(lambda: provider_of(account).find(asked), asked) if asked else []  # noqa: B023 - called at once
+        failpoints.hit("after_read")
+        for request, outcome in zip(asked, outcomes, strict=True):
+            decided[request.id] = verdict.after_read(kind, outcome, histories[request.id], settings().timing)
+        with transaction() as session:
+            _move(session, decided, _results(asked, outcomes), Operation.state.in_(IN_DOUBT))
+        if asked:
+            pacing.learn(account.id, verdict.summary({_read_label(o) for o in outcomes}), _detail(outcomes))
+
+
+def _read_label(outcome: Outcome) -> AttemptOutcome:
+    """A conclusive "no" is a good read."""
+    return verdict.label(outcome) if isinstance(outcome, NotSentError | UnknownError) else AttemptOutcome.DONE
+
+
+def _in_doubt(ids: Sequence[UUID]) -> list[tuple[Account, Kind, list[Request], dict[UUID, History]]]:
+    """Take doubtful operations for reading, so that two workers do not ask the same; grouped by account and kind."""
+    groups: dict[tuple[UUID, str], list[Operation]] = defaultdict(list)
+    with transaction() as session:
+        wanted = select(Operation).where(
+            Operation.id.in_(ids), Operation.state.in_(IN_DOUBT), Operation.next_at <= now()
+        )
+        open_only = exists().where(Requester.id == Operation.requester_id, pacing.open_account())
+        rows = session.scalars(wanted.where(open_only).order_by(Operation.id).with_for_update(skip_locked=True)).all()
+        histories = histories_of(session, rows)
+        for row in rows:
+            groups[row.requester_id, row.kind].append(row)
+            row.reads += 1
+            row.next_at = after(settings().timing.lease)
+        return [
+            (
+                account_of(rows[0].requester),
+                kind_of(rows[0].requester.provider_type, kind),
+                to_requests(session, rows),
+                histories,
+            )
+            for (_, kind), rows in groups.items()
+        ]

@@ -1,0 +1,56 @@
+"""Named places where tests make a worker die, stall or sleep; they cost nothing when none is set.
+
+``CROWDOPS_FAILPOINT=NAME:ACTION``, where ACTION is ``exit``, ``stop`` or ``sleep=SECONDS``, happens once in a
+CROWDOPS_HOME: the first process that gets there takes it by creating the file ``failpoint-NAME``.
+"""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+from models.settings import SettingsError, settings
+
+NAMES = frozenset({"after_plan", "after_claim", "before_send", "after_response", "after_record", "after_read"})
+
+
+def _parse(spec: str) -> tuple[str, str, float]:
+    name, _, action = spec.partition(":")
+    verb, _, seconds = action.partition("=")
+    if name not in NAMES or verb not in ("exit", "stop", "sleep"):
+        raise SettingsError(f"CROWDOPS_FAILPOINT={spec!r}: want NAME:exit|stop|sleep=SECONDS, NAME of {sorted(NAMES)}.")
+    return name, verb, float(seconds or 0)
+
+
+def _taken(marker: Path) -> bool:
+    try:
+        os.close(os.open(marker, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+    except FileExistsError:
+        return True
+    return False
+
+
+def hit(name: str) -> None:
+    """Do what the failpoint of this name says, if it is set and was not hit yet."""
+    spec = settings().failpoint
+    if spec is None or not spec.startswith(f"{name}:"):
+        return
+    _, verb, seconds = _parse(spec)
+    if _taken(settings().home / f"failpoint-{name}"):
+        return
+    if verb == "exit":
+        os._exit(137)
+    elif verb == "stop":
+        os.kill(os.getpid(), signal.SIGSTOP)
+    else:
+        time.sleep(seconds)
+
+
+def validate() -> None:
+    """Refuse a failpoint that could never be hit.
+
+    Raises:
+        SettingsError: the name or the action is not known.
+    """
+    if (spec := settings().failpoint) is not None:
+        _parse(spec)

@@ -1,0 +1,70 @@
+"""Operation rows as others need to see them: frozen requests for the vendor layer, histories for the verdict."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from models.agent import Agent
+from models.attempt import Attempt, AttemptOutcome
+from models.clock import now
+from models.operation import Operation
+from models.task_run import TaskRun
+from providers.contract import Request
+from tasks.verdict import History
+
+
+def to_requests(session: Session, rows: Sequence[Operation]) -> list[Request]:
+    """Rows as the vendor layer sees them: the frozen intent, and the vendor ids learnt since."""
+    runs = _facts(session, TaskRun, {row.run_id for row in rows})
+    agents = _facts(session, Agent, {row.agent_id for row in rows})
+    return [
+        Request(
+            id=row.id,
+            kind=row.kind,
+            target=row.target,
+            body=row.body,
+            facts={**runs.get(row.run_id, {}), **agents.get(row.agent_id, {})},
+            amount_minor=row.amount_minor,
+            currency=row.currency,
+        )
+        for row in rows
+    ]
+
+
+def _facts(session: Session, table: type[TaskRun | Agent], ids: set[UUID | None]) -> dict[UUID | None, dict[str, Any]]:
+    found: dict[UUID | None, dict[str, Any]] = dict(
+        session.execute(select(table.id, table.facts).where(table.id.in_(ids))).tuples().all()
+    )
+    return found
+
+
+def histories_of(session: Session, rows: Sequence[Operation]) -> dict[UUID, History]:
+    """What the verdict on a read must know of each operation's past."""
+    past = (
+        select(
+            Operation.id,
+            Attempt.outcome,
+            Attempt.detail,
+            func.cardinality(Attempt.operation_ids),
+            func.extract("epoch", now() - Operation.last_sent_at),
+            func.extract("epoch", now() - Operation.first_sent_at),
+        )
+        .join(Attempt, Attempt.id == Operation.attempt_id)
+        .where(Operation.id.in_([row.id for row in rows]))
+    )
+    states = {row.id: (row.state, row.reads) for row in rows}
+    return {
+        row_id: History(
+            state=states[row_id][0],
+            refused=ended is AttemptOutcome.REJECTED,
+            said=said,
+            batched=size > 1,
+            since_send=float(since),
+            since_first_send=float(first),
+            reads=states[row_id][1],
+        )
+        for row_id, ended, said, size, since, first in session.execute(past)
+    }

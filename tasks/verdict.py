@@ -1,0 +1,139 @@
+"""The only place that decides: what came back from a vendor goes in, the operation's next state comes out.
+
+Pure functions. A silence is never a no, and a no to a batch is not a no to its members.
+"""
+
+from dataclasses import dataclass
+
+from models.attempt import AttemptOutcome
+from models.operation import State
+from models.settings import Timing
+from providers.contract import Absent, Accepted, Done, Kind, Outcome, Repeat
+from providers.errors import AccountError, NotSentError, RejectedError, ThrottledError, UnknownError
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Where an operation goes, and when it is looked at next (seconds from now)."""
+
+    state: State
+    wait: float = 0
+    reason: str | None = None
+    burns: bool = True
+    """Whether the attempt counts against the cap."""
+    alone: bool = False
+    """The next send must carry this operation only."""
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What a read-back must know of an operation's past."""
+
+    state: State
+    refused: bool
+    """The last request was refused, definitely."""
+    said: str | None
+    """What it was refused with."""
+    batched: bool
+    """The last request carried others too."""
+    since_send: float
+    """Seconds since the last send began."""
+    since_first_send: float
+    reads: int
+
+
+def label(outcome: Outcome) -> AttemptOutcome:
+    """What an attempt that ended so is closed with."""
+    match outcome:
+        case Done():
+            return AttemptOutcome.DONE
+        case Accepted():
+            return AttemptOutcome.ACCEPTED
+        case ThrottledError():
+            return AttemptOutcome.THROTTLED
+        case AccountError():
+            return AttemptOutcome.ACCOUNT
+        case NotSentError():
+            return AttemptOutcome.NOT_SENT
+        case RejectedError():
+            return AttemptOutcome.REJECTED
+        case _:
+            return AttemptOutcome.UNKNOWN
+
+
+def back_off(timing: Timing, first: float, times: int) -> float:
+    """Pause before the next try: doubles from `first` seconds to the longest that is allowed."""
+    return float(min(timing.back_off_max, first * 2 ** min(times, 30)))
+
+
+def after_send(kind: Kind, outcome: Outcome, *, batched: bool, attempts: int, timing: Timing) -> Verdict:
+    """What a send's outcome makes of one of its operations."""
+    again = back_off(timing, timing.back_off, attempts - 1)
+    match outcome:
+        case Done():
+            return Verdict(State.CONFIRMED)
+        case Accepted():
+            return Verdict(State.SUBMITTED, timing.read_every, "the vendor took it and has not shown the effect yet")
+        case ThrottledError() if kind.repeat is not Repeat.READ_BACK:
+            return Verdict(State.PLANNED, outcome.retry_after or again, str(outcome), burns=False)
+        case ThrottledError():
+            return Verdict(State.UNKNOWN, outcome.retry_after or timing.read_every, str(outcome))
+        case AccountError():
+            return Verdict(State.PLANNED, again, str(outcome), burns=False)
+        case NotSentError():
+            return Verdict(State.PLANNED, again, str(outcome))
+        case RejectedError() if batched or kind.repeat is Repeat.ABSORBING:
+            return Verdict(State.UNKNOWN, 0, str(outcome))
+        case RejectedError():
+            return Verdict(State.REJECTED, 0, str(outcome))
+        case UnknownError() if kind.repeat is Repeat.KEYED:
+            return Verdict(State.UNKNOWN, again, str(outcome))
+        case Absent() | UnknownError():
+            return Verdict(State.UNKNOWN, timing.read_every, str(outcome))
+        case _:
+            return Verdict(State.UNKNOWN, timing.read_every, f"unexpected outcome {type(outcome).__name__}")
+
+
+def resend_unread(kind: Kind, history: History) -> bool:
+    """Whether an unknown outcome is sent again under the same token, without a read."""
+    open_window = kind.repeat is Repeat.KEYED and history.since_first_send < kind.window
+    return open_window and history.state is State.UNKNOWN and not history.refused
+
+
+def after_read(kind: Kind, outcome: Outcome, history: History, timing: Timing) -> Verdict:
+    """What a read-back makes of an operation in doubt."""
+    match outcome:
+        case Done():
+            return Verdict(State.CONFIRMED)
+        case RejectedError():
+            return Verdict(State.REJECTED, 0, str(outcome))
+        case Absent():
+            return _after_absent(kind, history, timing)
+        case _:
+            return _still_in_doubt(history, timing, str(outcome))
+
+
+def _after_absent(kind: Kind, history: History, timing: Timing) -> Verdict:
+    """Absence counts only when no byte of the last send can still be on its way."""
+    if history.refused and not history.batched:
+        return Verdict(State.REJECTED, 0, f"{history.said} (and a read shows no effect)")
+    if history.refused:
+        return Verdict(State.PLANNED, 0, "its batch was refused; sent again alone", alone=True)
+    if kind.repeat is Repeat.ABSORBING and history.state is State.UNKNOWN:
+        return Verdict(State.PLANNED, 0, "a read shows no effect; sent again, which does no harm")
+    if history.since_send < (timing.lease if kind.resend_when_absent else timing.settle):
+        return _still_in_doubt(history, timing, "not there yet, and too early to tell")
+    if kind.resend_when_absent:
+        return Verdict(State.PLANNED, 0, "settled and proven absent; sent again")
+    return Verdict(State.REVIEW, 0, "settled and not there, which proves nothing at this vendor")
+
+
+def _still_in_doubt(history: History, timing: Timing, reason: str) -> Verdict:
+    if history.since_send > timing.age_limit:
+        return Verdict(State.REVIEW, 0, f"no conclusive answer for too long: {reason}")
+    return Verdict(history.state, back_off(timing, timing.read_every, history.reads), reason)
+
+
+def summary(outcomes: set[AttemptOutcome]) -> AttemptOutcome:
+    """What a request with several members is closed with."""
+    return outcomes.pop() if len(outcomes) == 1 else AttemptOutcome.MIXED

@@ -1,0 +1,153 @@
+"""Real servers for the tests: one embedded Postgres and Valkey a session, a fresh database and an empty broker a test."""
+
+import itertools
+import os
+import shutil
+import signal
+import tempfile
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+import pytest
+import redis
+from sqlalchemy import make_url
+
+from cli import postgres, valkey
+from cli.servers import embedded
+from models import migrations, session
+from models.settings import settings
+
+TEMPLATE = "crowdops_template"
+_numbers = itertools.count(1)
+
+
+def _forget():
+    """Close what this process holds of its database, and read the environment anew."""
+    if session._engine_of.cache_info().currsize:  # noqa: SLF001 - only a test changes a living process's database
+        session.engine().dispose()
+        session._engine_of.cache_clear()  # noqa: SLF001 - the same
+    settings.cache_clear()
+
+
+@contextmanager
+def _environment(**values):
+    """Run a block under other `CROWDOPS_` variables."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in values.items():
+            patch.setenv(f"CROWDOPS_{name}", str(value))
+        _forget()
+        try:
+            yield
+        finally:
+            _forget()
+    settings.cache_clear()
+
+
+@contextmanager
+def _temporary_home(prefix="crowdops-test-"):
+    home = Path(tempfile.mkdtemp(prefix=prefix)).resolve()
+    # Root's servers run as `nobody`, who must be able to pass.
+    home.chmod(0o711 if os.getuid() == 0 else 0o700)
+    with _environment(HOME=home):
+        sockets = settings().socket_dir
+        try:
+            yield home
+        finally:
+            for server in (postgres, valkey):
+                server.stop(signal.SIGKILL)
+            shutil.rmtree(home)
+            shutil.rmtree(sockets, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def temporary_home():
+    """A context manager: a new `CROWDOPS_HOME`, whose servers are gone at the end, however the block ended."""
+    return _temporary_home
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_settings_of_the_developer():
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("CROWDOPS_")]:
+            patch.delenv(name)
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _fresh_settings():
+    settings.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def servers():
+    """The embedded servers of the session; the value is their home."""
+    with _temporary_home() as home, embedded():
+        yield home
+
+
+@pytest.fixture(scope="session")
+def _template(servers):
+    _administer(f"CREATE DATABASE {TEMPLATE}")
+    with _environment(DATABASE_URL=_url_of(TEMPLATE)):
+        migrations.upgrade()
+
+
+@pytest.fixture
+def database_url(_template):
+    """A migrated and empty database of this test, which `CROWDOPS_DATABASE_URL` names."""
+    postgres.start()  # A test before may have left it stopped.
+    name = f"crowdops_test_{next(_numbers)}"
+    _administer(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
+    url = _url_of(name)
+    with _environment(DATABASE_URL=url):
+        yield url
+    postgres.start()
+    _administer(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def broker_url(servers):
+    """The broker, emptied for this test; `CROWDOPS_BROKER_URL` names it."""
+    valkey.start()
+    url = settings().broker()
+    with redis.Redis(unix_socket_path=str(settings().socket_dir / "valkey.sock")) as client:
+        client.flushall()
+    with _environment(BROKER_URL=url):
+        yield url
+
+
+@pytest.fixture(scope="session")
+def eventually():
+    """A function that polls a condition until it is true, and returns its value."""
+
+    def poll(condition, timeout=10.0):
+        deadline = time.monotonic() + timeout
+        while not (value := condition()):
+            assert time.monotonic() < deadline, f"not true within {timeout:g} s; last seen: {value!r}"
+            time.sleep(0.02)
+        return value
+
+    return poll
+
+
+@pytest.fixture(scope="session")
+def needed():
+    """A function that ends the test where an optional tool is missing: a skip at home, a failure in CI."""
+
+    def check(tool, what):
+        if not tool:
+            (pytest.fail if os.environ.get("CI") else pytest.skip)(f"{what} is not here")
+        return tool
+
+    return check
+
+
+def _url_of(database):
+    return make_url(settings().database()).set(database=database).render_as_string(hide_password=False)
+
+
+def _administer(statement):
+    with psycopg.connect(_url_of("crowdops").replace("+psycopg", ""), autocommit=True) as connection:
+        connection.execute(statement)
