@@ -48,7 +48,7 @@ def spawn(name: str, command: Sequence[str | Path], cwd: Path, stdin: IO[str] | 
     with _lock_file(name).open("a+") as lock, log_of(name).open("a") as log:
         until(name, lambda: _locked(lock.fileno()), "was not started: an earlier run of it has not ended")
         lock.truncate(0)
-        child = subprocess.Popen(
+        child = subprocess.Popen(  # noqa: S603 - our own command line, no shell
             [str(word) for word in command],
             cwd=cwd,
             stdin=stdin,

@@ -89,7 +89,7 @@ def _create(data: Path) -> None:
 def _run(name: str, *words: str | Path, stdin: str = "") -> None:
     with daemon.log_of(NAME).open("a") as log:
         command = [str(word) for word in (_program(name), *words)]
-        done = subprocess.run(
+        done = subprocess.run(  # noqa: S603 - our own command line, no shell
             command,
             input=stdin,
             text=True,

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from kombu import Connection
+from kombu.exceptions import KombuError
 from redis import RedisError
 from sqlalchemy import NullPool, create_engine
 from sqlalchemy.exc import SQLAlchemyError
@@ -97,7 +98,7 @@ def _embedded(name: str, version: Callable[[], str | None]) -> Status:
 def _named(name: str, variable: str, version: Callable[[], str]) -> Status:
     try:
         return Status(name, running=True, version=version(), where=variable, pid=None)
-    except (SQLAlchemyError, OSError, RedisError):
+    except (SQLAlchemyError, KombuError, RedisError):
         return Status(name, running=False, version=None, where=variable, pid=None)
 
 
@@ -109,5 +110,5 @@ def _database_version() -> str:
 
 def _broker_version() -> str:
     with Connection(settings().broker(), transport_options={"socket_timeout": 5}) as connection:
-        facts = connection.default_channel.client.info("server")
+        facts = connection.channel().client.info("server")
     return str(facts.get("valkey_version") or facts["redis_version"])

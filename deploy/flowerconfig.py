@@ -1,9 +1,9 @@
-"""Flower's options, read by `celery -A tasks flower --conf=deploy/flowerconfig.py`: settings in, a read-only Flower out.
+"""Options for `celery -A tasks flower --conf=deploy/flowerconfig.py`: settings in, a Flower that only shows out.
 
 Flower opens on loopback without a password, so it may only show. `read_only` refuses every command (apply, revoke,
 shutdown, pool and queue changes) with 403. Its JSON API answers only when FLOWER_UNAUTHENTICATED_API is set, as the
 Procfile does; a Flower that listens elsewhere must have `--basic_auth` instead.
-"""
+"""  # noqa: INP001 - Flower reads this file by its path
 
 from flower.urls import settings as application
 from tornado.httputil import HTTPHeaders
@@ -16,7 +16,11 @@ class OwnPagesOnly(OutputTransform):
     """Takes back the permission that Flower gives every web site to read an API without a password."""
 
     def transform_first_chunk(
-        self, status_code: int, headers: HTTPHeaders, chunk: bytes, finishing: bool
+        self,
+        status_code: int,
+        headers: HTTPHeaders,
+        chunk: bytes,
+        finishing: bool,  # noqa: FBT001 - Tornado's signature
     ) -> tuple[int, HTTPHeaders, bytes]:
         """Answer as before, but let no other site's script read it."""
         for name in [name for name in headers if name.startswith("Access-Control-")]:

@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from kombu.exceptions import OperationalError
-from sqlalchemy import Row, and_, exists, func, or_, select, update
+from sqlalchemy import Row, and_, func, or_, select, update
 
 from models.attempt import Attempt
 from models.clock import now
@@ -68,8 +68,7 @@ def _due() -> Any:  # noqa: ANN401 - a SELECT
     """What may be nudged now, one of each run in turn."""
     long_ago = now() - timedelta(seconds=settings().timing.nudge_window)
     quiet = or_(Operation.nudged_at.is_(None), Operation.nudged_at < long_ago)
-    account_open = exists().where(Requester.id == Operation.requester_id, pacing.open_account())
-    in_doubt = and_(Operation.state.in_(IN_DOUBT), Operation.next_at <= now(), account_open)
+    in_doubt = and_(Operation.state.in_(IN_DOUBT), Operation.next_at <= now(), pacing.is_open(Operation.requester_id))
     lot = (Operation.requester_id, Operation.kind, Operation.run_id)
     turn = func.row_number().over(partition_by=lot, order_by=(Operation.next_at, Operation.id))
     return (

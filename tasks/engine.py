@@ -22,7 +22,6 @@ from models.attempt import Attempt, AttemptOutcome
 from models.clock import after, now
 from models.discrepancy import Finding, report
 from models.operation import FINAL, IN_DOUBT, Operation, State
-from models.requester import Requester
 from models.session import transaction
 from models.settings import settings
 from providers import account_of, kind_of, provider_of
@@ -59,7 +58,7 @@ def due() -> ColumnElement[bool]:
         (Operation.state == State.PLANNED)
         & (Operation.next_at <= now())
         & (Operation.attempts < settings().timing.max_attempts)
-        & exists().where(Requester.id == Operation.requester_id, pacing.open_account())
+        & pacing.is_open(Operation.requester_id)
         & or_(
             Operation.after_id.is_(None),
             exists().where(before.id == Operation.after_id, before.state == State.CONFIRMED),
@@ -266,8 +265,11 @@ def _in_doubt(ids: Sequence[UUID]) -> list[tuple[Account, Kind, list[Request], d
         wanted = select(Operation).where(
             Operation.id.in_(ids), Operation.state.in_(IN_DOUBT), Operation.next_at <= now()
         )
-        open_only = exists().where(Requester.id == Operation.requester_id, pacing.open_account())
-        rows = session.scalars(wanted.where(open_only).order_by(Operation.id).with_for_update(skip_locked=True)).all()
+        rows = session.scalars(
+            wanted.where(pacing.is_open(Operation.requester_id))
+            .order_by(Operation.id)
+            .with_for_update(skip_locked=True)
+        ).all()
         histories = histories_of(session, rows)
         for row in rows:
             groups[row.requester_id, row.kind].append(row)

@@ -5,7 +5,8 @@ Requests are granted before a claim; what vendors answer makes the rate smaller 
 
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, exists, func, or_, select, update
+from sqlalchemy.orm import InstrumentedAttribute, aliased
 
 from models.attempt import AttemptOutcome
 from models.clock import after, now
@@ -22,11 +23,11 @@ STORM = 25
 _FAILED = (AttemptOutcome.UNKNOWN, AttemptOutcome.NOT_SENT)
 
 
-def open_account() -> ColumnElement[bool]:
-    """The account may be used: it is not paused, or its pause is over."""
-    return or_(
-        Requester.paused_reason.is_(None), and_(Requester.paused_until.isnot(None), Requester.paused_until <= now())
-    )
+def is_open(account: ColumnElement[UUID] | InstrumentedAttribute[UUID]) -> ColumnElement[bool]:
+    """The account of a row may be used: it is not paused, or its pause is over."""
+    row = aliased(Requester)
+    rested = and_(row.paused_until.isnot(None), row.paused_until <= now())
+    return exists().where(row.id == account, or_(row.paused_reason.is_(None), rested))
 
 
 def _level() -> ColumnElement[float]:

@@ -40,7 +40,7 @@ def open_accounts() -> list[UUID]:
     """Accounts that are not paused and have a run in progress at the vendor."""
     with transaction() as session:
         runs = exists().where(TaskRun.requester_id == Requester.id, TaskRun.is_completed.is_(False))
-        return list(session.scalars(select(Requester.id).where(runs, pacing.open_account())))
+        return list(session.scalars(select(Requester.id).where(runs, pacing.is_open(Requester.id))))
 
 
 def reconcile_account(account_id: UUID, *, full: bool = False) -> None:

@@ -1,4 +1,4 @@
-"""Real servers for the tests: one embedded Postgres and Valkey a session, a fresh database and an empty broker a test."""
+"""Real servers for the tests: embedded ones for the session, a fresh database and an empty broker for each test."""
 
 import itertools
 import os
@@ -88,7 +88,7 @@ def servers():
 
 
 @pytest.fixture(scope="session")
-def _template(servers):
+def _template(servers):  # noqa: ARG001 - a fixture is asked for by its name
     _administer(f"CREATE DATABASE {TEMPLATE}")
     with _environment(DATABASE_URL=_url_of(TEMPLATE)):
         migrations.upgrade()
@@ -108,7 +108,7 @@ def database_url(_template):
 
 
 @pytest.fixture
-def broker_url(servers):
+def broker_url(servers):  # noqa: ARG001 - a fixture is asked for by its name
     """The broker, emptied for this test; `CROWDOPS_BROKER_URL` names it."""
     valkey.start()
     url = settings().broker()

@@ -17,7 +17,6 @@ from models.task_run import TaskRun
 from models.unit import Unit
 from models.worker import Worker
 from providers.contract import Account, CrowdProvider, Kind, Observation, Outcome, Quote, Request
-from providers.credential import resolve
 from providers.prolific import calls, reads
 from providers.prolific.client import Client, base_url
 
@@ -73,9 +72,9 @@ class ProlificProvider(CrowdProvider):
     calls_per_second = 10
 
     def __init__(self, account: Account) -> None:
-        """Resolve the account's credential; nothing is sent."""
+        """Bind the client to the account; nothing is sent."""
         super().__init__(account)
-        self._client = Client(resolve(account.credential))
+        self._client = Client(account.credential)
 
     def is_sandbox(self) -> bool:
         """Prolific has no sandbox of its own; anything at another host is one."""

@@ -1,4 +1,4 @@
-"""The embedded servers: they keep what they hold, serve every process of a checkout, and leave with the last of them."""
+"""The embedded servers: they keep what they hold, serve every process of a checkout, and stop with the last one."""
 
 import os
 import pwd
@@ -17,6 +17,7 @@ import redis
 from cli import daemon, place, postgres, servers, valkey
 from models.settings import settings
 
+pytestmark = pytest.mark.usefixtures("home")
 ROOT = Path(__file__).parents[2]
 AS_ROOT = os.getuid() == 0
 HOLD = """
@@ -53,9 +54,9 @@ def pids():
     return [daemon.pid("postgres"), daemon.pid("valkey")]
 
 
-def query(statement):
+def query(statement, *values):
     with psycopg.connect(settings().database().replace("+psycopg", ""), autocommit=True) as connection:
-        cursor = connection.execute(statement)
+        cursor = connection.execute(statement, values)
         return cursor.fetchall() if cursor.description else None
 
 
@@ -67,7 +68,7 @@ def broker():
 
 def remember(value):
     query("CREATE TABLE kept (value text)")
-    query(f"INSERT INTO kept VALUES ('{value}')")
+    query("INSERT INTO kept VALUES (%s)", value)
     with broker() as client:
         client.set("kept", value)
 
@@ -77,7 +78,7 @@ def remembered():
         return query("SELECT value FROM kept"), client.get("kept")
 
 
-def test_a_restart_keeps_what_was_stored(home):
+def test_a_restart_keeps_what_was_stored():
     with servers.embedded():
         remember("this")
     assert pids() == [None, None]
@@ -85,7 +86,7 @@ def test_a_restart_keeps_what_was_stored(home):
         assert remembered() == ([("this",)], "this")
 
 
-def test_a_killed_postgres_comes_back_with_every_committed_row(home):
+def test_a_killed_postgres_comes_back_with_every_committed_row():
     with servers.embedded():
         remember("this")
         postgres.stop(signal.SIGKILL)
@@ -93,7 +94,7 @@ def test_a_killed_postgres_comes_back_with_every_committed_row(home):
         assert remembered() == ([("this",)], "this")
 
 
-def test_a_killed_valkey_comes_back_with_what_it_had_written_down(home, eventually):
+def test_a_killed_valkey_comes_back_with_what_it_had_written_down(eventually):
     with servers.embedded():
         remember("this")
         with broker() as client:
@@ -103,7 +104,7 @@ def test_a_killed_valkey_comes_back_with_what_it_had_written_down(home, eventual
         assert remembered() == ([("this",)], "this")
 
 
-def test_valkey_can_be_started_empty(home):
+def test_valkey_can_be_started_empty():
     with servers.embedded():
         remember("this")
         valkey.stop(signal.SIGKILL)
@@ -111,7 +112,7 @@ def test_valkey_can_be_started_empty(home):
         assert remembered() == ([("this",)], None)
 
 
-def test_files_left_by_a_crash_do_not_name_a_living_server(home):
+def test_files_left_by_a_crash_do_not_name_a_living_server():
     with servers.embedded():
         postgres.stop(signal.SIGKILL)
         # After a reboot the number in the pid file may belong to anybody, and the socket leads nowhere.
@@ -157,12 +158,12 @@ def test_servers_whose_user_was_killed_are_used_and_stopped_by_the_next(home):
     assert pids() == [None, None]
 
 
-def test_ctrl_c_at_the_terminal_does_not_reach_the_servers(home):
+def test_ctrl_c_at_the_terminal_does_not_reach_the_servers():
     with servers.embedded():
         assert os.getsid(0) not in {os.getsid(pid) for pid in pids()}
 
 
-def test_a_server_that_the_environment_names_is_not_started(home, monkeypatch):
+def test_a_server_that_the_environment_names_is_not_started(monkeypatch):
     monkeypatch.setenv("CROWDOPS_DATABASE_URL", "postgresql+psycopg://db.example.org/crowdops")
     settings.cache_clear()
     with servers.embedded():
@@ -170,7 +171,7 @@ def test_a_server_that_the_environment_names_is_not_started(home, monkeypatch):
         assert daemon.pid("valkey")
 
 
-def test_status_tells_what_runs_and_what_does_not(home):
+def test_status_tells_what_runs_and_what_does_not():
     servers_before = servers.status()
     with servers.embedded():
         database, broker_ = servers.status()
@@ -183,25 +184,32 @@ def test_status_tells_what_runs_and_what_does_not(home):
     assert (broker_.running, broker_.version.split(".")[0]) == (True, "9")
 
 
-def test_status_reports_the_servers_that_the_environment_names(database_url, broker_url):
-    database, broker_ = servers.status()
-    assert (database.running, database.version[:2], database.where) == (True, "18", "CROWDOPS_DATABASE_URL")
-    assert (broker_.running, broker_.version[0], broker_.where) == (True, "9", "CROWDOPS_BROKER_URL")
+def test_status_reports_the_servers_that_the_environment_names(monkeypatch):
+    with servers.embedded():
+        monkeypatch.setenv("CROWDOPS_DATABASE_URL", settings().database())
+        monkeypatch.setenv("CROWDOPS_BROKER_URL", settings().broker())
+        settings.cache_clear()
+        database, broker_ = servers.status()
+        assert (database.running, database.version[:2], database.where) == (True, "18", "CROWDOPS_DATABASE_URL")
+        assert (broker_.running, broker_.version[0], broker_.where) == (True, "9", "CROWDOPS_BROKER_URL")
+        postgres.stop()
+        valkey.stop()
+        assert [server.running for server in servers.status()] == [False, False]
 
 
-def test_nothing_listens_on_tcp(home):
+def test_nothing_listens_on_tcp():
     with servers.embedded(), broker() as client:
         assert query("SHOW listen_addresses") == [("",)]
         assert client.config_get("port") == {"port": "0"}
 
 
-def test_the_broker_writes_down_every_message_and_drops_none(home):
+def test_the_broker_writes_down_every_message_and_drops_none():
     with servers.embedded(), broker() as client:
         kept = client.config_get("appendonly", "appendfsync", "maxmemory-policy")
     assert kept == {"appendonly": "yes", "appendfsync": "everysec", "maxmemory-policy": "noeviction"}
 
 
-def test_the_database_wants_the_password(home):
+def test_the_database_wants_the_password():
     with servers.embedded():
         url = settings().database().replace("+psycopg", "").replace(settings().secret(), "guess")
         with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
@@ -219,7 +227,7 @@ def test_the_secret_is_private_and_in_no_command_line_and_no_log(home):
 
 
 @pytest.mark.parametrize("spoil", ["open", "link", "foreign"])
-def test_a_socket_directory_that_is_not_private_is_refused(home, tmp_path, spoil):
+def test_a_socket_directory_that_is_not_private_is_refused(tmp_path, spoil):
     sockets = settings().socket_dir
     if spoil == "link":
         sockets.symlink_to(tmp_path)
@@ -248,7 +256,7 @@ def test_a_home_of_somebody_else_is_refused(tmp_path, monkeypatch):
         pass
 
 
-def test_a_failed_start_tells_the_reason_and_stops_the_rest(home):
+def test_a_failed_start_tells_the_reason_and_stops_the_rest():
     with servers.embedded():
         pass
     (place.data("valkey") / "appendonlydir" / "appendonly.aof.manifest").write_text("nonsense\n")
@@ -265,7 +273,7 @@ def test_an_interrupted_first_start_is_begun_anew(home):
 
 
 @pytest.mark.skipif(not AS_ROOT, reason="only root's servers run as somebody else")
-def test_roots_servers_run_as_nobody(home):
+def test_roots_servers_run_as_nobody():
     with servers.embedded():
         owners = {Path(f"/proc/{pid}").stat().st_uid for pid in pids()}
     assert owners == {pwd.getpwnam("nobody").pw_uid}

@@ -67,7 +67,7 @@ def _spoilt(answer: Answer | None, fault: Fault, *, nested: bool) -> Answer | No
 
 async def _until_gone(request: web.Request, seconds: float) -> None:
     end = monotonic() + seconds
-    while request.transport and not request.transport.is_closing() and monotonic() < end:  # noqa: ASYNC110 - no event tells
+    while request.transport and not request.transport.is_closing() and monotonic() < end:  # noqa: ASYNC110 - polled: aiohttp tells of a lost client by no event
         await asyncio.sleep(LOOK_EVERY)
 
 

@@ -71,6 +71,11 @@ class Simulator:
         self.totals: dict[str, dict[str, int]] = {}
         """For each endpoint: how many calls there were, and how many with each status or fault."""
 
+    def advance(self, seconds: float) -> None:
+        """Jump ahead in virtual time; what falls due on the way has happened when this returns."""
+        with self.state.turn():
+            self.clock.advance(seconds)
+
     def log(self, endpoint: str, status: int | None, fault: str | None) -> None:
         """Write down one call; `status` is None when the caller gets no answer."""
         totals = self.totals.setdefault(endpoint, {"calls": 0})

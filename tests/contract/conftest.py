@@ -1,0 +1,83 @@
+"""A simulated Prolific for each test that asks; whatever went over the wire is held against Prolific's document."""
+
+from contextlib import ExitStack
+
+import httpx
+import pytest
+
+from providers.prolific.simulator.server import running
+from providers.prolific.simulator.simulator import Options
+from tests.contract.openapi import DOCUMENT, validate_exchange
+
+TOKEN = "test-token"  # noqa: S105 - the simulator of a test accepts it
+DRAFT = {
+    "name": "Which picture is sharper?",
+    "internal_name": "run-1",
+    "description": "Look at two pictures and choose.",
+    "external_study_url": "https://example.com/task?session={{%SESSION_ID%}}",
+    "prolific_id_option": "url_parameters",
+    "completion_codes": [{"code": "C0DE", "code_type": "COMPLETED", "actions": [{"action": "MANUALLY_REVIEW"}]}],
+    "estimated_completion_time": 2,
+    "reward": 30,
+    "total_available_places": 3,
+}
+
+
+class Api:
+    """A plain caller of one simulator's API; `call` gives the answer whatever its status, `ok` its JSON."""
+
+    def __init__(self, simulator, client):
+        self.simulator, self.client = simulator, client
+
+    def call(self, method, path, body=None, **query):
+        return self.client.request(method, path, json=body, params=query)
+
+    def ok(self, method, path, body=None, **query):
+        return self.call(method, path, body, **query).raise_for_status().json()
+
+    def draft(self, **fields):
+        return self.ok("POST", "studies/", DRAFT | fields)["id"]
+
+    def published(self, **fields):
+        study = self.draft(**fields)
+        self.ok("POST", f"studies/{study}/transition/", {"action": "PUBLISH"})
+        self.simulator.advance(3)
+        return study
+
+    def finished(self, study, how_many=1):
+        state = self.simulator.state
+        submissions = [state.take_place(study).id for _ in range(how_many)]
+        for submission in submissions:
+            state.finish(submission)
+        return submissions
+
+    def status(self, study):
+        return self.ok("GET", f"studies/{study}/")["status"]
+
+    def effects(self):
+        return [effect.kind for effect in self.simulator.state.ledger]
+
+
+@pytest.fixture
+def simulate(needed):
+    """A function that starts a simulator whose clock stands still and where nobody comes, unless asked otherwise."""
+    needed(DOCUMENT.exists(), "Prolific's OpenAPI document")
+    exchanges = []
+    with ExitStack() as stack:
+
+        def start(**options):
+            chosen = {"token": TOKEN, "speed": 0.0, "crowd": False} | options
+            simulator = stack.enter_context(running(Options(**chosen), exchanges.append))
+            headers = {"Authorization": f"Token {TOKEN}"}
+            client = stack.enter_context(httpx.Client(base_url=f"{simulator.url}/api/v1/", headers=headers, timeout=5))
+            return Api(simulator, client)
+
+        yield start
+    for exchange in exchanges:
+        validate_exchange(exchange)
+
+
+@pytest.fixture
+def api(simulate):
+    """One simulator with a standing clock and no crowd."""
+    return simulate()
