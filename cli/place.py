@@ -8,9 +8,9 @@ import hashlib
 import logging
 import os
 import pwd
-import secrets
 import shutil
 import stat
+from functools import lru_cache
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -43,14 +43,16 @@ def identity() -> dict[str, Any]:
 
 
 def prepare() -> None:
-    """Make the home, its secret and the socket directory, unless they are there.
+    """Make the home and the socket directory, unless they are there.
 
     Raises:
         ServerError: the home or the socket directory belongs to somebody else.
     """
     home = settings().home
-    # Only root's home is open for passing through: its servers run as somebody else.
-    home.mkdir(mode=0o711 if os.getuid() == 0 else 0o700, parents=True, exist_ok=True)
+    if not home.exists():
+        home.mkdir(parents=True, exist_ok=True)
+        # Only root's home is open for passing through: its servers run as somebody else.
+        home.chmod(0o711 if os.getuid() == 0 else 0o700)
     if home.stat().st_uid != os.getuid():
         raise ServerError(
             f"{home} belongs to user {home.stat().st_uid}, and you are user {os.getuid()}. "
@@ -58,8 +60,6 @@ def prepare() -> None:
         )
     for private in (home / "logs", home / "locks"):
         private.mkdir(mode=0o700, exist_ok=True)
-    if not (home / "secret").exists():
-        write_private(home / "secret", secrets.token_urlsafe(32))
     _prepare_sockets()
 
 
@@ -83,7 +83,7 @@ def _prepare_sockets() -> None:
 
 def data(name: str) -> Path:
     """The directory of one server's data; it may not exist yet."""
-    return _ground() / name
+    return _ground(settings().home) / name
 
 
 def owned(path: Path) -> Path:
@@ -93,15 +93,16 @@ def owned(path: Path) -> Path:
     return path
 
 
-def _ground() -> Path:
-    home = settings().home
+@lru_cache
+def _ground(home: Path) -> Path:
     elsewhere = Path("/var/lib") / f"crowdops-{hashlib.sha256(str(home).encode()).hexdigest()[:10]}"
     if os.getuid() != 0 or (home / "postgres").exists():
         return home
     if not elsewhere.exists() and _open_to_all(home):
         return home
     log.warning("User nobody cannot reach %s: the embedded servers keep their files in %s.", home, elsewhere)
-    elsewhere.mkdir(mode=0o711, exist_ok=True)
+    elsewhere.mkdir(exist_ok=True)
+    elsewhere.chmod(0o711)
     return elsewhere
 
 
@@ -136,7 +137,7 @@ def program(package: str, pattern: str) -> Path:
 
 def _copy(package: str, root: Path) -> Path:
     """Copy a package beside the data, with the `.libs` folder that its programs are linked to; returns the parent."""
-    target = _ground() / "programs" / f"{package}-{version(package)}"
+    target = data("programs") / f"{package}-{version(package)}"
     if not target.exists():
         log.warning("User nobody cannot reach %s: a copy is made in %s.", root, target)
         unfinished = target.with_name(target.name + ".new")

@@ -1,6 +1,7 @@
 """The embedded Postgres: started from the binaries of the wheel, on a Unix socket only, with its data in the home."""
 
 import os
+import secrets
 import shutil
 import signal
 import subprocess
@@ -21,6 +22,8 @@ def start() -> None:
         ServerError: it cannot be made or started, or does not answer.
     """
     place.prepare()
+    if not (settings().home / "secret").exists():
+        place.write_private(settings().home / "secret", secrets.token_urlsafe(32))
     if daemon.pid(NAME) is None:
         data = place.data(NAME)
         if not data.exists():
@@ -40,15 +43,24 @@ def stop(how: signal.Signals = signal.SIGINT) -> None:
 
 
 def version() -> str | None:
-    """What the running server says it is; None if it does not let us in."""
+    """What the running server says it is; None if it does not answer.
+
+    Raises:
+        ServerError: the password is not the one that the database was made with.
+    """
     secret, where = settings().secret(), str(settings().socket_dir)
     try:
         with psycopg.connect(
             host=where, port=5432, user="crowdops", password=secret, dbname="crowdops", connect_timeout=5
         ) as connection:
             return connection.info.parameter_status("server_version")
-    except psycopg.OperationalError:
-        return None
+    except psycopg.OperationalError as error:
+        if "password authentication failed" not in str(error):
+            return None
+    raise place.ServerError(
+        f"{settings().home / 'secret'} does not fit the database in {place.data(NAME)}, which was made with another. "
+        "Bring the old secret back, or remove that directory and lose what is in it."
+    )
 
 
 def _program(name: str) -> Path:

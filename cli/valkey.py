@@ -49,7 +49,7 @@ def stop(how: signal.Signals = signal.SIGTERM) -> None:
 
 
 def version() -> str | None:
-    """What the running server says it is; None if it does not let us in."""
+    """What the running server says it is; None if it does not answer."""
     try:
         with Redis(unix_socket_path=str(_socket()), socket_timeout=5) as client:
             return str(client.info("server")["valkey_version"])

@@ -38,6 +38,6 @@ port = settings().flower_port
 read_only = True
 persistent = True
 db = str(state / "tasks")
-state_save_interval = 30_000  # Milliseconds; what happened since is lost when Flower is killed.
+state_save_interval = 60_000  # Milliseconds; what happened since is lost when Flower is killed.
 max_tasks = 20_000
 tasks_columns = "name,uuid,state,args,received,runtime,worker,retries,exception"

@@ -24,27 +24,34 @@ DRAFT = {
 
 
 class Api:
-    """A plain caller of one simulator's API; `call` gives the answer whatever its status, `ok` its JSON."""
+    """A plain caller of one simulator's API."""
+
+    DRAFT = DRAFT
 
     def __init__(self, simulator, client):
         self.simulator, self.client = simulator, client
 
     def call(self, method, path, body=None, **query):
+        """The answer to one call, whatever its status."""
         return self.client.request(method, path, json=body, params=query)
 
     def ok(self, method, path, body=None, **query):
+        """The JSON of one call that must succeed."""
         return self.call(method, path, body, **query).raise_for_status().json()
 
     def draft(self, **fields):
+        """The id of a new draft."""
         return self.ok("POST", "studies/", DRAFT | fields)["id"]
 
     def published(self, **fields):
+        """The id of a new study that is active."""
         study = self.draft(**fields)
         self.ok("POST", f"studies/{study}/transition/", {"action": "PUBLISH"})
         self.simulator.advance(3)
         return study
 
     def finished(self, study, how_many=1):
+        """The ids of new submissions that were handed in."""
         state = self.simulator.state
         submissions = [state.take_place(study).id for _ in range(how_many)]
         for submission in submissions:
@@ -52,9 +59,11 @@ class Api:
         return submissions
 
     def status(self, study):
+        """The status of a study."""
         return self.ok("GET", f"studies/{study}/")["status"]
 
     def effects(self):
+        """The kinds of all effects so far."""
         return [effect.kind for effect in self.simulator.state.ledger]
 
 

@@ -1,4 +1,4 @@
-"""The HTTP layer against servers that misbehave: the class of outcome is right, and the deadline holds, in all cases."""
+"""The HTTP layer against servers that misbehave: the class of outcome is right, and the deadline holds, always."""
 
 import logging
 import multiprocessing
@@ -10,7 +10,7 @@ import threading
 import time
 import traceback
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import pytest
 from pydantic import SecretStr
@@ -37,23 +37,22 @@ def _short_deadline(monkeypatch):
 
 @contextmanager
 def server(behave):
-    """Run `behave(connection, request)` for each connection after its request was read; yields url and requests."""
-    requests, stopping = [], threading.Event()
+    """Let `behave(connection, stopping)` answer each request; a true result closes the connection. Yields url, requests."""
+    requests, connections, stopping = [], [], threading.Event()
 
     def handle(connection):
         with connection:
             while request := _request(connection):
                 requests.append(request)
-                if behave(connection, stopping) is not None:
+                if behave(connection, stopping):
                     return
 
-    with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor(80) as threads:
+    def accept():
+        while not stopping.is_set():
+            connections.append(listener.accept()[0])
+            threads.submit(handle, connections[-1])
 
-        def accept():
-            while not stopping.is_set():
-                connection, _ = listener.accept()
-                threads.submit(handle, connection)
-
+    with socket.create_server(("127.0.0.1", 0), backlog=200) as listener, ThreadPoolExecutor(200) as threads:
         acceptor = threading.Thread(target=accept)
         acceptor.start()
         try:
@@ -62,6 +61,9 @@ def server(behave):
             stopping.set()
             socket.create_connection(listener.getsockname()).close()
             acceptor.join()
+            for connection in connections:
+                with suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
 
 
 def _request(connection):
@@ -96,7 +98,7 @@ def answering(*parts, every=0.0, close=True):
                 return True
             if stopping.wait(every):
                 return True
-        return True if close else None
+        return close
 
     return behave
 
@@ -199,9 +201,6 @@ def test_a_connection_that_is_never_accepted_is_not_sent():
 
 
 def test_a_failed_or_silent_tls_handshake_is_not_sent():
-    def no_tls(connection, stopping):
-        return answering(b"HTTP/1.1 400 Bad Request\r\n\r\n")(connection, stopping)
-
     with socket.create_server(("127.0.0.1", 0)) as silent:
         with pytest.raises(NotSentError):
             call(f"https://127.0.0.1:{silent.getsockname()[1]}")
@@ -221,18 +220,16 @@ def _answer_in_clear(listener):
 
 
 def test_a_full_pool_is_not_sent():
-    with server(hanging) as (url, requests):
-        with ThreadPoolExecutor(http.MAX_CONNECTIONS + 5) as threads:
-            errors = [one.exception() for one in [threads.submit(call, url) for _ in range(http.MAX_CONNECTIONS + 5)]]
+    with server(hanging) as (url, requests), ThreadPoolExecutor(http.MAX_CONNECTIONS + 5) as threads:
+        errors = [one.exception() for one in [threads.submit(call, url) for _ in range(http.MAX_CONNECTIONS + 5)]]
     assert sorted(type(error).__name__ for error in errors).count("NotSentError") == 5
     assert len(requests) == http.MAX_CONNECTIONS
 
 
 def test_the_pool_recovers_from_many_broken_requests():
-    with server(hanging) as (url, _):
-        with ThreadPoolExecutor(http.MAX_CONNECTIONS) as threads:
-            for done in [threads.submit(call, url) for _ in range(2 * http.MAX_CONNECTIONS)]:
-                assert type(done.exception()) is UnknownError
+    with server(hanging) as (url, _), ThreadPoolExecutor(http.MAX_CONNECTIONS) as threads:
+        for done in [threads.submit(call, url) for _ in range(2 * http.MAX_CONNECTIONS)]:
+            assert type(done.exception()) is UnknownError
     with server(answering(OK, close=False)) as (url, _):
         assert call(url).status == 200
 
@@ -247,9 +244,8 @@ def test_the_pool_recovers_from_many_broken_requests():
     ],
 )
 def test_refusals_arrive_as_what_they_are(status, body, error):
-    with server(answering(page(status, body, b"Retry-After: 3"))) as (url, _):
-        with pytest.raises(error) as caught:
-            call(url)
+    with server(answering(page(status, body, b"Retry-After: 3"))) as (url, _), pytest.raises(error) as caught:
+        call(url)
     assert getattr(caught.value, "retry_after", 3.0) == 3.0
 
 
@@ -297,9 +293,8 @@ def test_no_token_query_body_or_worker_shows_in_errors_or_logs(behave, caplog):
 def test_no_vendor_is_called_while_a_transaction_is_open():
     token = _open.set(1)
     try:
-        with server(answering(OK)) as (url, requests):
-            with pytest.raises(TransactionOpenError):
-                call(url)
+        with server(answering(OK)) as (url, requests), pytest.raises(TransactionOpenError):
+            call(url)
         assert requests == []
     finally:
         _open.reset(token)

@@ -2,7 +2,6 @@
 
 import httpx
 import pytest
-from tests.contract.conftest import DRAFT
 
 UNIT = 42  # A reward of 30, a fee of a third, and VAT of a fifth of the fee.
 
@@ -29,13 +28,13 @@ def test_the_token_tells_whose_account_it_is(api):
 
 @pytest.mark.parametrize("header", ["Token wrong", "Bearer test-token", ""])
 def test_a_wrong_token_is_refused_and_nothing_happens(api, header):
-    answer = api.client.post("studies/", json=DRAFT, headers={"Authorization": header})
+    answer = api.client.post("studies/", json=api.DRAFT, headers={"Authorization": header})
     assert answer.status_code == 401
     assert api.effects() == []
 
 
 def test_a_draft_has_an_id_of_24_hex_digits_and_reserves_nothing(api):
-    study = api.ok("POST", "studies/", DRAFT)
+    study = api.ok("POST", "studies/", api.DRAFT)
     assert len(study["id"]) == 24
     assert int(study["id"], 16)
     assert study["status"] == "UNPUBLISHED"
@@ -197,7 +196,7 @@ def test_a_place_is_freed_only_while_the_study_is_live(api, word):
     study = api.published()
     first, second = api.finished(study, 2)
     api.simulator.state.set_status(first, word)
-    third, fourth = api.finished(study, 2)
+    api.finished(study, 2)
     assert api.status(study) == "AWAITING REVIEW"
     api.simulator.state.set_status(second, word)
     assert api.status(study) == "AWAITING REVIEW"

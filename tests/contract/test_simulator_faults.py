@@ -11,10 +11,9 @@ import pytest
 
 from providers.prolific.simulator.faults import MIX, Faults, Rule
 from providers.prolific.simulator.identity import stream
-from tests.contract.conftest import DRAFT
 
 CREATE = "POST studies/"
-NO_ANSWER = httpx.RemoteProtocolError | httpx.ReadError
+NO_ANSWER = (httpx.RemoteProtocolError, httpx.ReadError)
 
 
 @contextmanager
@@ -34,16 +33,16 @@ def process(*arguments):
 )
 def test_an_error_answer_comes_with_or_without_the_effect(api, kind, status, effects):
     api.simulator.faults.next(CREATE, kind)
-    answer = api.call("POST", "studies/", DRAFT)
+    answer = api.call("POST", "studies/", api.DRAFT)
     assert answer.status_code == status
     assert "Retry-After" not in answer.headers
     assert len(api.effects()) == effects
-    assert api.call("POST", "studies/", DRAFT).status_code == 201
+    assert api.call("POST", "studies/", api.DRAFT).status_code == 201
 
 
 def test_a_throttled_answer_may_say_how_long_to_wait(api):
     api.simulator.faults.next(CREATE, "429_retry_after", seconds=7)
-    assert api.call("POST", "studies/", DRAFT).headers["Retry-After"] == "7"
+    assert api.call("POST", "studies/", api.DRAFT).headers["Retry-After"] == "7"
     assert api.effects() == []
 
 
@@ -51,7 +50,7 @@ def test_a_throttled_answer_may_say_how_long_to_wait(api):
 def test_a_dropped_connection_gives_no_answer_with_or_without_the_effect(api, kind, effects):
     api.simulator.faults.next(CREATE, kind)
     with pytest.raises(NO_ANSWER):
-        api.call("POST", "studies/", DRAFT)
+        api.call("POST", "studies/", api.DRAFT)
     assert len(api.effects()) == effects
     assert (api.simulator.calls[-1].status, api.simulator.calls[-1].fault) == (None, kind)
 
@@ -60,19 +59,19 @@ def test_a_dropped_connection_gives_no_answer_with_or_without_the_effect(api, ki
 def test_a_hanging_call_lasts_until_the_caller_leaves_with_or_without_the_effect(api, kind, effects):
     api.simulator.faults.next(CREATE, kind)
     with pytest.raises(httpx.ReadTimeout):
-        api.client.post("studies/", json=DRAFT, timeout=0.2)
+        api.client.post("studies/", json=api.DRAFT, timeout=0.2)
     assert len(api.effects()) == effects
 
 
 def test_a_hanging_call_is_cut_when_its_time_is_over(api):
     api.simulator.faults.next(CREATE, "hang_after", seconds=0.1)
     with pytest.raises(NO_ANSWER):
-        api.call("POST", "studies/", DRAFT)
+        api.call("POST", "studies/", api.DRAFT)
 
 
 def test_a_delayed_call_is_answered_in_the_end(api):
     api.simulator.faults.next(CREATE, "delay", seconds=0.2)
-    assert api.call("POST", "studies/", DRAFT).elapsed.total_seconds() >= 0.2
+    assert api.call("POST", "studies/", api.DRAFT).elapsed.total_seconds() >= 0.2
 
 
 def test_the_next_calls_to_one_endpoint_fail_and_no_others(api):
@@ -116,19 +115,21 @@ def test_the_pages_beside_the_api_show_what_happened(api):
     study = api.published()
     api.simulator.faults.next("GET users/me/", "429")
     api.call("GET", "users/me/")
-    seen = {name: httpx.get(f"{api.simulator.url}/simulator/{name}").json() for name in ("state", "ledger", "calls")}
+    seen = {
+        name: api.client.get(f"{api.simulator.url}/simulator/{name}").json() for name in ("state", "ledger", "calls")
+    }
     assert seen["state"]["studies"][0]["id"] == study
     assert seen["state"]["wallet"] == {"currency": "GBP", "total": 1_000_000, "available": 1_000_000 - 126}
     assert [effect["kind"] for effect in seen["ledger"]["effects"]] == ["study_created", "study_published"]
     assert seen["calls"]["totals"]["GET users/me/"] == {"calls": 1, "429": 1, "fault 429": 1}
     assert [call["endpoint"] for call in seen["calls"]["calls"]][-1] == "GET users/me/"
-    newest = httpx.get(f"{api.simulator.url}/simulator/ledger", params={"last": 1}).json()
+    newest = api.client.get(f"{api.simulator.url}/simulator/ledger", params={"last": 1}).json()
     assert [effect["n"] for effect in newest["effects"]] == [2]
     assert newest["kinds"] == {"study_created": 1, "study_published": 1}
 
 
 def test_the_page_for_people_needs_nothing_from_elsewhere(api):
-    page = httpx.get(api.simulator.url)
+    page = api.client.get(api.simulator.url)
     assert page.headers["Content-Type"].startswith("text/html")
     assert "http://" not in page.text
     assert "https://" not in page.text
@@ -136,7 +137,7 @@ def test_the_page_for_people_needs_nothing_from_elsewhere(api):
 
 def test_faults_crowd_and_clock_can_be_set_over_http(api):
     def turn(knob, body):
-        return httpx.post(f"{api.simulator.url}/simulator/{knob}", json=body)
+        return api.client.post(f"{api.simulator.url}/simulator/{knob}", json=body)
 
     before = api.simulator.clock.seconds()
     assert turn("clock", {"advance": 60}).status_code == 200

