@@ -59,9 +59,9 @@ class Fleet:
         log = self.log(name)
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("ab") as output:
-            self._running[name] = subprocess.Popen(
+            self._running[name] = subprocess.Popen(  # noqa: S602 - a Procfile holds shell commands
                 commands()[name],
-                shell=True,  # noqa: S602 - a Procfile holds shell commands
+                shell=True,
                 cwd=checkout(),
                 env=environment() | self._extra,
                 stdin=subprocess.DEVNULL,

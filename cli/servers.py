@@ -4,6 +4,7 @@ They belong to the checkout, not to a command: whoever comes first starts them, 
 """
 
 import fcntl
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -70,6 +71,7 @@ def _leave(users: int) -> None:
         fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
         valkey.stop()
         postgres.stop()
+        shutil.rmtree(settings().socket_dir)
     except BlockingIOError:
         return  # Somebody still uses them, and stops them later.
     finally:

@@ -1,10 +1,10 @@
 """Compares open runs with their vendors: beat in, one cheap count a run, a listing where it moved, small writes out."""
 
 import logging
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import exists, select, update
+from sqlalchemy.orm import Session
 
 from models.agent import Agent
 from models.requester import Requester
@@ -15,11 +15,11 @@ from models.task_run import TaskRun
 from models.tick import take
 from models.unit import Unit
 from providers import account_of, provider_of
-from providers.contract import CrowdProvider, Observation
+from providers.contract import CrowdProvider
 from providers.errors import ProviderError
 from tasks import pacing, register
 from tasks.celery import app
-from tasks.diff import diff
+from tasks.diff import Changes, diff
 from tasks.verdict import label
 
 log = logging.getLogger(__name__)
@@ -68,6 +68,9 @@ def reconcile_run(provider: CrowdProvider, run_id: UUID, *, full: bool = False) 
     with transaction() as session:
         run = session.get_one(TaskRun, run_id)
         facts, seen = run.facts, run.seen
+        # What is compared is what we held before we asked: a decision made meanwhile is newer than the listing.
+        held = select(Agent.submission, Agent.status).where(Agent.task_run_id == run_id)
+        known = dict(session.execute(held).all())
     if not provider.is_at_vendor(facts):
         return
     vector = dict(provider.changed(facts))
@@ -75,14 +78,12 @@ def reconcile_run(provider: CrowdProvider, run_id: UUID, *, full: bool = False) 
         return
     pages = [row for page in provider.observe(facts) for row in page]
     with transaction() as session:
-        _write(session, run_id, vector, pages)
+        _write(session, run_id, vector, diff(known, pages))
 
 
-def _write(session: Any, run_id: UUID, vector: dict[str, int], rows: list[Observation]) -> None:  # noqa: ANN401 - a Session
-    """Write a listing's changes, and after them the vector that announced them."""
+def _write(session: Session, run_id: UUID, vector: dict[str, int], changes: Changes) -> None:
+    """Write a listing's changes, and after them the vector that announced them, if all of it could be written."""
     run = session.get_one(TaskRun, run_id, with_for_update=True)
-    known = dict(session.execute(select(Agent.submission, Agent.status).where(Agent.task_run_id == run_id)).all())
-    register.write(session, run, diff(known, rows))
-    session.flush()
+    seen = vector if register.write(session, run, changes) else {}
     still_open = exists().where(Unit.task_run_id == run_id, Unit.status.in_(OPEN_UNITS))
-    session.execute(update(TaskRun).where(TaskRun.id == run_id).values(seen=vector, is_completed=~still_open))
+    session.execute(update(TaskRun).where(TaskRun.id == run_id).values(seen=seen, is_completed=~still_open))

@@ -14,7 +14,7 @@ from models.agent import Agent
 from models.discrepancy import Finding, report
 from models.identity import agent_id, worker_id
 from models.operation import FINAL, Operation
-from models.status import UNIT_OF_AGENT, AgentStatus, UnitStatus
+from models.status import UNIT_OF_AGENT, AgentStatus, IllegalMoveError, UnitStatus
 from models.task_run import TaskRun
 from models.unit import Unit
 from models.worker import Worker
@@ -23,11 +23,13 @@ from tasks import engine
 from tasks.diff import Changes, Move, Strange
 
 
-def write(session: Session, run: TaskRun, changes: Changes) -> None:
-    """Put a listing's changes on record."""
+def write(session: Session, run: TaskRun, changes: Changes) -> bool:
+    """Put a listing's changes on record; False if some row moved since the listing, so that it must be seen again."""
     _register(session, run, changes.new)
-    _advance(session, run, changes.moves)
+    current = _advance(session, run, changes.moves)
     _report(session, run, changes.strange)
+    session.flush()
+    return current
 
 
 def _register(session: Session, run: TaskRun, rows: Sequence[Observation]) -> None:
@@ -72,7 +74,7 @@ def _assign(session: Session, run: TaskRun, rows: Sequence[tuple[UUID, Observati
         elif (key, row) in staying:
             told = "more people worked than there are units"
             report(session, run.requester_id, Finding.SURPLUS, agent.id, told)
-        agent.move(row.status or AgentStatus.NONE)
+        _move(session, agent, row.status or AgentStatus.NONE)
 
 
 def _free_units(session: Session, run: TaskRun, wanted: int) -> Sequence[Unit]:
@@ -90,7 +92,14 @@ def _bind(agent: Agent, unit: Unit) -> None:
     agent.unit = unit
 
 
-def _advance(session: Session, run: TaskRun, moves: Sequence[Move]) -> None:
+def _move(session: Session, agent: Agent, new: AgentStatus) -> None:
+    try:
+        agent.move(new)
+    except IllegalMoveError as error:
+        report(session, agent.requester_id, Finding.ILLEGAL_STATUS, agent.id, str(error))
+
+
+def _advance(session: Session, run: TaskRun, moves: Sequence[Move]) -> bool:
     """Move agents that are still where the listing found them; an approval seen settles what wanted it."""
     wanted = {agent_id(run.requester_id, move.submission): move for move in moves}
     approved = [key for key, move in wanted.items() if move.new is AgentStatus.APPROVED]
@@ -99,9 +108,12 @@ def _advance(session: Session, run: TaskRun, moves: Sequence[Move]) -> None:
     )
     engine.confirm(session, {operation_id: {} for operation_id in session.scalars(settle)})
     locked = select(Agent).where(Agent.id.in_(wanted)).order_by(Agent.id).options(selectinload(Agent.unit))
-    for agent in session.scalars(locked.with_for_update(of=Agent)):
+    agents = session.scalars(locked.with_for_update(of=Agent).execution_options(populate_existing=True)).all()
+    current = all(agent.status in (wanted[agent.id].old, wanted[agent.id].new) for agent in agents)
+    for agent in agents:
         if agent.status is wanted[agent.id].old:
-            agent.move(wanted[agent.id].new)
+            _move(session, agent, wanted[agent.id].new)
+    return current
 
 
 def _report(session: Session, run: TaskRun, rows: Iterable[Strange]) -> None:

@@ -36,7 +36,7 @@ def to_requests(session: Session, rows: Sequence[Operation]) -> list[Request]:
 
 def _facts(session: Session, table: type[TaskRun | Agent], ids: set[UUID | None]) -> dict[UUID | None, dict[str, Any]]:
     found: dict[UUID | None, dict[str, Any]] = dict(
-        session.execute(select(table.id, table.facts).where(table.id.in_(ids))).tuples().all()
+        session.execute(select(table.id, table.facts).where(table.id.in_(ids))).all()
     )
     return found
 

@@ -67,6 +67,13 @@ def temporary_home():
     return _temporary_home
 
 
+@pytest.fixture
+def home(temporary_home):
+    """A home of this test alone, in a directory whose name has a space; nothing runs in it yet."""
+    with temporary_home("crowdops test ") as made:
+        yield made
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _no_settings_of_the_developer():
     with pytest.MonkeyPatch.context() as patch:

@@ -74,6 +74,18 @@ class Client:
         """The user of the token; the cheapest proof that it works."""
         return read(shapes.USER, self._call("GET", "users/me/")).id
 
+    def workspaces(self) -> list[str]:
+        """The workspaces that the token's user may use."""
+        return self._ids("workspaces/")
+
+    def projects(self, workspace: str) -> list[str]:
+        """The projects of a workspace."""
+        return self._ids(f"workspaces/{_safe(workspace)}/projects/")
+
+    def _ids(self, path: str) -> list[str]:
+        answer = self._call("GET", path)
+        return [one.id for one in read(shapes.KNOWN, answer.get("results") if isinstance(answer, dict) else None)]
+
     def balance(self, workspace: str) -> Balance:
         """What the workspace can still spend."""
         return read(shapes.BALANCE, self._call("GET", f"workspaces/{_safe(workspace)}/balance/"))

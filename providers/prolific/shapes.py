@@ -65,8 +65,8 @@ class Balance(_Shape):
     currency: str = Field(validation_alias="currency_code", pattern="^[A-Z]{3}$")
 
 
-class User(_Shape):
-    """The user of a token."""
+class Known(_Shape):
+    """A user, a workspace or a project, of which only the id is used."""
 
     id: Ident
 
@@ -79,7 +79,8 @@ class Cost(_Shape):
 
 STUDY, STUDIES = TypeAdapter(Study), TypeAdapter(list[Listed])
 DECIDED, SUBMISSIONS = TypeAdapter(Decided), TypeAdapter(list[Submission])
-BALANCE, COST, USER = TypeAdapter(Balance), TypeAdapter(Cost), TypeAdapter(User)
+BALANCE, COST = TypeAdapter(Balance), TypeAdapter(Cost)
+USER, KNOWN = TypeAdapter(Known), TypeAdapter(list[Known])
 COUNTS = TypeAdapter(dict[Word, Whole])
 
 

@@ -21,10 +21,25 @@ def me(state: State, _request: Request) -> Answer:
     )
 
 
-def balance(state: State, request: Request) -> Answer:
-    """GET workspaces/{workspace_id}/balance/."""
+def workspaces(state: State, _request: Request) -> Answer:
+    """GET workspaces/."""
+    return success({"results": [{"id": state.workspace, "title": "Research", "owner": state.user}]})
+
+
+def projects(state: State, request: Request) -> Answer:
+    """GET workspaces/{workspace_id}/projects/."""
+    _own_workspace(state, request)
+    return success({"results": [{"id": state.project, "title": "Project", "owner": state.user}]})
+
+
+def _own_workspace(state: State, request: Request) -> None:
     if request.ids["workspace_id"] != state.workspace:
         raise ApiError(HTTPStatus.NOT_FOUND, "No workspace matches the given id.")
+
+
+def balance(state: State, request: Request) -> Answer:
+    """GET workspaces/{workspace_id}/balance/."""
+    _own_workspace(state, request)
     total, available = state.total(), state.available()
     return success(
         {

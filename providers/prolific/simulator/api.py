@@ -6,6 +6,8 @@ from providers.prolific.simulator.endpoint import Endpoint
 PREFIX = "/api/v1/"
 ENDPOINTS = (
     Endpoint("GET", "users/me/", account.me, nested=True),
+    Endpoint("GET", "workspaces/", account.workspaces, nested=True),
+    Endpoint("GET", "workspaces/{workspace_id}/projects/", account.projects, nested=True),
     Endpoint("GET", "workspaces/{workspace_id}/balance/", account.balance, nested=True),
     Endpoint("POST", "study-cost-calculator/", account.calculate, nested=False),
     Endpoint("POST", "studies/", studies.create, nested=False),

@@ -39,7 +39,7 @@ class Crowd:
                 self.state.settle(study)
 
     def _expect(self, study: Study) -> None:
-        if not self.on or study.id in self._expected:
+        if study.id in self._expected:
             return
         self._expected.add(study.id)
         random = stream(self.state.seed, "crowd", study.number, study.counts.total())

@@ -1,0 +1,242 @@
+"""`crowdops demo`: the whole main job against a simulated vendor, with workers killed on the way, and a report."""
+
+import fcntl
+import os
+import shutil
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field, replace
+from math import ceil
+from typing import Annotated
+from urllib.parse import urlsplit
+from uuid import UUID
+
+import typer
+
+from cli import console, launch, runfile, servers, show
+from cli.failure import InputError
+from cli.fleet import Fleet, checkout
+from cli.report import Report, open_reviews, report, submitted
+from cli.stage import CREDENTIAL, Stage, stage
+from cli.watch import Progress, Snapshot, snapshot
+from models import migrations, plan
+from models.identity import requester_id
+from models.requester import Requester
+from models.session import transaction
+from models.settings import settings
+from models.task_run import TaskRun
+from providers import account_of, provider_class, provider_of
+from providers.contract import Absent, Done
+from tasks import dispatch
+from tasks.decide import Decision, resolve
+from tasks.rows import to_requests
+
+EXAMPLE = "examples/image-descriptions.yaml"
+KILL_AT = (0.15, 0.5)
+"""Shares of approved units at which a worker is killed."""
+PATIENCE = 240
+"""Seconds without any progress after which the demonstration gives up."""
+LOOK = 0.25
+"""Seconds between two looks."""
+
+
+def demo(  # noqa: PLR0913 - each option is one thing to play with
+    *,
+    units: Annotated[int, typer.Option(min=1, max=5000, help="How many units to launch.")] = 200,
+    seed: Annotated[int, typer.Option(help="Decides the simulated crowd and the faults.")] = 7,
+    faults: Annotated[float, typer.Option(min=0, max=0.9, help="Share of vendor calls that go wrong.")] = 0.05,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave everything running at the end, until Ctrl-C.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before real money is spent.")] = False,
+    as_json: console.Json = False,
+) -> None:
+    """Launch a run at a simulated Prolific, kill workers on the way, and compare our rows with the vendor's ledger.
+
+    With CROWDOPS_PROLIFIC_URL (and the token in CROWDOPS_PROLIFIC_TOKEN) it runs against that vendor instead.
+    """
+    began = time.monotonic()
+    with _home(), stage(seed, faults) as vendor:
+        _ask(vendor, yes=yes)
+        with servers.embedded():
+            migrations.upgrade()
+            show.opening(vendor, units, seed, faults, as_json=as_json)
+            made = _perform(vendor, units, keep=keep, as_json=as_json, began=began)
+    sys.exit(1 if made.problems else 0)
+
+
+@contextmanager
+def _home() -> Iterator[None]:
+    """A home of its own, emptied first, so that a demonstration neither finds nor leaves anything in the real one."""
+    home = settings().home / "demo"
+    home.parent.mkdir(parents=True, exist_ok=True)
+    with (home.parent / "demo.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InputError(f"A demonstration is running in {home} already; wait for it, or end it.") from None
+        foreign = urlsplit(settings().prolific_url or "http://127.0.0.1").hostname
+        os.environ["CROWDOPS_HOME"] = str(home)
+        os.environ.setdefault(
+            "CROWDOPS_PROFILE", "quick" if foreign in ("127.0.0.1", "localhost", "::1") else "production"
+        )
+        os.environ.setdefault("CROWDOPS_FLOWER_PORT", str(_free_port(settings().flower_port)))
+        settings.cache_clear()
+        if home.exists():
+            # Servers that outlived a killed demonstration are found alive here, and stopped.
+            with servers.embedded():
+                pass
+            shutil.rmtree(home)
+        yield
+
+
+def _free_port(wanted: int) -> int:
+    """The wanted port, or any other if somebody listens there."""
+    for port in (wanted, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise InputError("There is no free port for Flower.")
+
+
+def _ask(vendor: Stage, *, yes: bool) -> None:
+    """Nobody spends real money by trying a demonstration."""
+    if urlsplit(vendor.url).hostname == "api.prolific.com" and not yes:
+        typer.confirm("This launches a real study at Prolific and pays real people. Go on?", abort=True)
+
+
+@dataclass(slots=True)
+class Play:
+    """What the performance has done so far."""
+
+    run_id: UUID
+    fleet: Fleet
+    killed: int = 0
+    decided: list[str] = field(default_factory=list)
+    tell: Callable[[str], None] = console.say
+
+
+def _perform(vendor: Stage, units: int, *, keep: bool, as_json: bool, began: float) -> Report:
+    fleet = Fleet()
+    try:
+        for name in ("worker", "beat", "flower"):
+            fleet.start(name)
+        play = Play(_launch(vendor, units), fleet)
+        quiet = nullcontext(None) if as_json else Progress()
+        with quiet as progress:
+            _watch(play, progress)
+        made = report(play.run_id, vendor)
+        made.killed, made.decided, made.seconds = play.killed, play.decided, round(time.monotonic() - began, 1)
+        made.flower = f"http://127.0.0.1:{settings().flower_port}"
+        show.closing(made, vendor, as_json=as_json)
+        if keep:
+            show.kept(made, vendor)
+            _until_interrupted()
+    finally:
+        fleet.stop()
+    return made
+
+
+def _launch(vendor: Stage, units: int) -> UUID:
+    """Add the account, and launch the example run under a name of its own."""
+    provider = provider_class("prolific")
+    name = f"demo-{int(time.time())}"
+    key = requester_id("prolific", name)
+    with transaction() as session:
+        facts = {"workspace": vendor.workspace, "project": vendor.project}
+        row = {"id": key, "provider_type": "prolific", "name": name, "credential": CREDENTIAL, "facts": facts}
+        session.add(provider.RequesterClass(**row, rate=provider.calls_per_second))
+    with transaction() as session:
+        requester = session.get_one(Requester, key)
+    vendor_side = provider_of(account_of(requester))
+    wanted = runfile.read(checkout() / EXAMPLE, lambda _: provider.ArgsClass)
+    rows = [wanted.rows[index % len(wanted.rows)] | {"number": index + 1} for index in range(units)]
+    changes = {
+        "name": name,
+        "requester": name,
+        "budget": wanted.file.budget * ceil(units / len(wanted.rows)),
+        "currency": vendor_side.balance().currency,
+    }
+    wanted = replace(wanted, file=wanted.file.model_copy(update=changes), rows=rows)
+    launch.price(vendor_side, wanted)
+    return launch.launch(requester, wanted, sandbox=vendor_side.is_sandbox()).run_id
+
+
+def _watch(play: Play, progress: Progress | None) -> None:
+    """Follow the run to its end, doing meanwhile what an operator and bad luck would do."""
+    play.tell = progress.say if progress else lambda _: None
+    moved, last = time.monotonic(), None
+    while True:
+        with transaction() as session:
+            seen = snapshot(session, play.run_id)
+        if progress:
+            progress.show(seen)
+        if seen.approved == seen.total and not seen.open:
+            return
+        if seen.numbers() != last:
+            moved, last = time.monotonic(), seen.numbers()
+        if time.monotonic() - moved > PATIENCE:
+            play.tell(f"Nothing has moved for {PATIENCE} s, so the demonstration ends here.")
+            return
+        _supervise(play, seen)
+        _approve(play.run_id)
+        _decide(play)
+        time.sleep(LOOK)
+
+
+def _supervise(play: Play, seen: Snapshot) -> None:
+    """Kill the worker when its turn has come, and start again what is not running."""
+    for name in play.fleet.died():
+        play.tell(f"The process {name} ended by itself and is started again; see {play.fleet.log(name)}.")
+        play.fleet.start(name)
+    if play.killed < len(KILL_AT) and seen.approved >= seen.total * KILL_AT[play.killed]:
+        pid = play.fleet.kill("worker")
+        play.killed += 1
+        play.tell(f"Killed the worker (pid {pid}, SIGKILL) with {seen.open} operations open; starting another.")
+        play.fleet.start("worker")
+
+
+def _approve(run_id: UUID) -> None:
+    """Approve everything that came in, as `crowdops review approve` does."""
+    with transaction() as session:
+        agents = submitted(session, run_id)
+        if agents:
+            plan.approve(session.get_one(TaskRun, run_id), agents)
+    if agents:
+        dispatch.wake()
+
+
+def _decide(play: Play) -> None:
+    """Look at the vendor for each operation in review, and say what is there, as a person would."""
+    with transaction() as session:
+        waiting = open_reviews(session, play.run_id)
+        requests = to_requests(session, waiting)
+        providers = [provider_of(account_of(row.requester)) for row in waiting]
+    for row, request, provider in zip(waiting, requests, providers, strict=True):
+        (found,) = provider.find([request])
+        match found:
+            case Done():
+                decision = Decision.CONFIRMED
+            case Absent():
+                decision = Decision.RETRY
+            case _:
+                continue
+        result = dict(found.result) if isinstance(found, Done) else None
+        told = f"{row.kind} {row.id}: {row.reason}; the operator looked at the vendor and decided: {decision}"
+        with transaction() as session:
+            resolve(session, row.id, decision, who="demo", note="as the vendor shows it", result=result)
+        play.decided.append(told)
+        play.tell(told)
+
+
+def _until_interrupted() -> None:
+    try:
+        while True:
+            time.sleep(3600)
+    except KeyboardInterrupt:
+        return

@@ -1,0 +1,142 @@
+"""`crowdops doctor`: everything that crowdops needs is looked at, and each line says how it is and what to do."""
+
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+import typer
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import func, select
+
+from cli import console, failure, servers
+from cli.console import Json
+from models import migrations
+from models.operation import Operation, State
+from models.requester import Requester
+from models.session import engine, transaction
+from models.settings import settings
+from providers import account_of, provider_of
+from tasks import pacing
+from tasks.celery import app as fleet
+
+PATIENCE = 2.0
+"""Seconds that a worker or Flower may take to answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """How one thing is; a note is worth knowing, and is not wrong."""
+
+    name: str
+    state: Literal["ok", "note", "wrong"]
+    told: str
+
+
+Check = Callable[[], Iterator[Finding]]
+
+
+def doctor(*, as_json: Json = False) -> None:
+    """Check everything that crowdops needs, and say what to do about what is wrong.
+
+    The embedded servers are started for it if they do not run. The exit code is 1 if anything is wrong.
+    """
+    found = list(_examine())
+    if as_json:
+        console.document([asdict(finding) for finding in found])
+    else:
+        console.table(("", "what", "how it is"), [(one.state, one.name, one.told) for one in found])
+    if any(finding.state == "wrong" for finding in found):
+        raise typer.Exit(1)
+
+
+def _examine() -> Iterator[Finding]:
+    settings()  # Nothing can be looked at without them, so an error ends it here.
+    yield Finding("settings", "ok", f"profile {settings().profile}, home {settings().home}")
+    with ExitStack() as stack:
+        yield from _safely("servers", lambda: _servers(stack))
+        for name, check in (
+            ("schema", _schema),
+            ("workers", _workers),
+            ("accounts", _accounts),
+            ("operations", _operations),
+            ("flower", _flower),
+        ):
+            yield from _safely(name, check)
+
+
+def _safely(name: str, check: Check) -> Iterator[Finding]:
+    """What a check finds; an expected error is a finding too."""
+    try:
+        yield from check()
+    except Exception as error:
+        if (told := failure.told(error)) is None:
+            raise
+        yield Finding(name, "wrong", told.message)
+
+
+def _servers(stack: ExitStack) -> Iterator[Finding]:
+    stack.enter_context(servers.embedded())
+    for status in servers.status():
+        told = f"{status.version} at {status.where}" + (f", pid {status.pid}" if status.pid else "")
+        if status.running:
+            yield Finding(status.name, "ok", told)
+        else:
+            yield Finding(status.name, "wrong", f"does not answer at {status.where}: start it, or mend the address")
+
+
+def _schema() -> Iterator[Finding]:
+    wanted = ScriptDirectory.from_config(migrations.config()).get_current_head()
+    with engine().connect() as connection:
+        there = MigrationContext.configure(connection).get_current_revision()
+    if there == wanted:
+        yield Finding("schema", "ok", f"revision {there}")
+    else:
+        yield Finding("schema", "wrong", f"revision {there}, but this version needs {wanted}: `crowdops db upgrade`")
+
+
+def _workers() -> Iterator[Finding]:
+    answers = fleet.control.inspect(timeout=PATIENCE).ping() or {}
+    for name in sorted(answers):
+        yield Finding("worker", "ok", name)
+    if not answers:
+        yield Finding("workers", "wrong", "none answers, so nothing is sent: `crowdops up`, or start them yourself")
+
+
+def _accounts() -> Iterator[Finding]:
+    with transaction() as session:
+        rows = session.scalars(select(Requester).order_by(Requester.name)).all()
+        open_ids = set(session.scalars(select(Requester.id).where(pacing.is_open(Requester.id))))
+    if not rows:
+        yield Finding("accounts", "note", "there is none: `crowdops requester add`")
+    for row in rows:
+        name = f"account {row.name}"
+        yield from _safely(name, lambda row=row, name=name: _credential(row, name))
+        if row.id not in open_ids:
+            resume = f"`crowdops requester resume {row.name}`"
+            yield Finding(name, "wrong", f"is paused: {row.paused_reason} When that is mended: {resume}")
+
+
+def _credential(row: Requester, name: str) -> Iterator[Finding]:
+    provider_of(account_of(row)).check()
+    yield Finding(name, "ok", f"{row.provider_type} accepts the credential at {row.credential}")
+
+
+def _operations() -> Iterator[Finding]:
+    with transaction() as session:
+        waiting = session.scalars(select(func.count()).where(Operation.state == State.REVIEW)).one()
+    if waiting:
+        told = f"{waiting} wait for a person: `crowdops ops list --state review`"
+        yield Finding("operations", "note", told)
+
+
+def _flower() -> Iterator[Finding]:
+    address = ("127.0.0.1", settings().flower_port)
+    try:
+        socket.create_connection(address, PATIENCE).close()
+    except OSError:
+        yield Finding("flower", "note", f"nothing listens on port {address[1]}: `crowdops up` starts Flower")
+    else:
+        yield Finding("flower", "ok", f"http://{address[0]}:{address[1]}")

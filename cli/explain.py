@@ -1,0 +1,170 @@
+"""An operation goes in; its story comes out in plain words: what was meant, sent, answered and read, and what is next."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from cli import money
+from cli.console import cell
+from models.attempt import Attempt, AttemptOutcome
+from models.clock import now
+from models.operation import Operation, State
+from models.requester import Requester
+from models.settings import settings
+from models.task_run import TaskRun
+from providers import installed
+from providers.contract import Repeat
+from tasks import pacing
+
+_OUTCOMES = {
+    None: "it is under way",
+    AttemptOutcome.DONE: "the vendor answered that it is done",
+    AttemptOutcome.ACCEPTED: "the vendor took it, to be carried out later",
+    AttemptOutcome.NOT_SENT: "nothing reached the vendor",
+    AttemptOutcome.THROTTLED: "the vendor wanted fewer requests",
+    AttemptOutcome.ACCOUNT: "the vendor refused the account",
+    AttemptOutcome.REJECTED: "the vendor refused it",
+    AttemptOutcome.UNKNOWN: "no readable answer came, so it may have happened",
+    AttemptOutcome.MIXED: "its operations ended differently",
+    AttemptOutcome.LOST: "its worker died or stalled, so it may have happened",
+}
+_STANDS = {
+    State.PLANNED: "It is planned: nothing is on its way to the vendor.",
+    State.SENDING: "A worker is sending it.",
+    State.SUBMITTED: "The vendor has taken it, and has not shown the effect yet.",
+    State.UNKNOWN: "It may have happened or not; nothing is decided before the vendor shows it.",
+    State.REVIEW: "It waits for a person: what can be read at the vendor does not settle it.",
+    State.CONFIRMED: "It happened: the vendor shows it.",
+    State.REJECTED: "It was refused, and is over.",
+    State.CANCELLED: "It was withdrawn before anything was sent, and is over.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """An operation in words, one sentence or two in each entry."""
+
+    meant: str
+    sent: Sequence[str]
+    read: str
+    stands: str
+    next: Sequence[str]
+
+
+def attempts_of(session: Session, operation: Operation) -> Sequence[Attempt]:
+    """Every request that carried the operation, in order."""
+    mine = select(Attempt).where(Attempt.operation_ids.contains([operation.id]))
+    return session.scalars(mine.order_by(Attempt.created_at, Attempt.id)).all()
+
+
+def explain(session: Session, operation: Operation) -> Story:
+    """Tell the story of an operation."""
+    reason = f" Why: {operation.reason}" if operation.reason else ""
+    note = f" Noted: {operation.note}" if operation.note else ""
+    return Story(
+        meant=_meant(session, operation),
+        sent=[_sent(attempt) for attempt in attempts_of(session, operation)],
+        read=_read(operation),
+        stands=f"{_STANDS[operation.state]}{reason}{note}",
+        next=_next(session, operation),
+    )
+
+
+def _meant(session: Session, operation: Operation) -> str:
+    run = session.get(TaskRun, operation.run_id) if operation.run_id else None
+    of = f" of run {run.name!r}" if run else ""
+    match operation.kind:
+        case "draft":
+            what = f"Make the study{of} at the vendor, as a draft that nobody sees."
+        case "publish":
+            what = f"Publish the study{of}, so that people can take its places."
+        case "launch":
+            what = f"Offer unit {operation.unit_id}{of}: the study should have {operation.body.get('places')} places."
+        case "approve":
+            pay = f", so that the vendor pays {money.shown(run.pay_minor, run.currency)}" if run else ""
+            what = f"Approve the work of agent {operation.agent_id}{of}{pay}."
+        case other:
+            what = f"A {other}{of}."
+    if operation.amount_minor is not None and operation.currency is not None:
+        what += f" Amount: {money.shown(operation.amount_minor, operation.currency)}."
+    return f"{what} Planned at {cell(operation.created_at)} for the account {operation.requester.name}."
+
+
+def _sent(attempt: Attempt) -> str:
+    others = len(attempt.operation_ids) - 1
+    carried = f" with {others} other operations in it" if others else ""
+    until = f", until {cell(attempt.closed_at)}" if attempt.closed_at else ""
+    said = f" ({attempt.detail})" if attempt.detail else ""
+    return f"{cell(attempt.created_at)}{until}: a request{carried}; {_OUTCOMES[attempt.outcome]}{said}."
+
+
+def _read(operation: Operation) -> str:
+    if operation.result:
+        return f"The vendor's answer told: {cell(operation.result)}."
+    if operation.reads:
+        return f"The vendor was asked {operation.reads} times since the last request whether the effect is there."
+    return "Nothing was read back since the last request." if operation.last_sent_at else "Nothing was read."
+
+
+def _next(session: Session, operation: Operation) -> list[str]:
+    match operation.state:
+        case State.PLANNED:
+            return [_waits_for(session, operation)]
+        case State.SENDING:
+            return [f"If its worker dies, it is read back after {cell(operation.lease_until)}."]
+        case State.SUBMITTED | State.UNKNOWN:
+            hours = settings().timing.age_limit / 3600
+            asked = f"The vendor is asked again at {cell(operation.next_at)}, and then less and less often."
+            paused = _paused(session, operation.requester)
+            return [*([paused] if paused else []), asked, f"After {hours:g} hours without an answer, a person decides."]
+        case State.REVIEW:
+            return _choices(operation)
+        case State.REJECTED | State.CANCELLED:
+            return [f"Nothing. If it is still wanted: `crowdops ops retry {operation.id}` plans it anew."]
+        case State.CONFIRMED:
+            return ["Nothing: it is final."]
+
+
+def _waits_for(session: Session, operation: Operation) -> str:
+    """The first thing that keeps a planned operation from being sent."""
+    if paused := _paused(session, operation.requester):
+        return paused
+    before = session.get(Operation, operation.after_id) if operation.after_id else None
+    if before is not None and before.state is not State.CONFIRMED:
+        return f"It waits for the {before.kind} before it, which is {before.state}: `crowdops ops explain {before.id}`."
+    if operation.attempts >= settings().timing.max_attempts:
+        return "Its attempts are used up: a person has to decide."
+    if operation.next_at > session.scalars(select(now())).one():
+        return f"It is sent at {cell(operation.next_at)}; `crowdops ops retry {operation.id}` sends it now."
+    return "A worker sends it as soon as one is free. If nothing happens, see `crowdops doctor`."
+
+
+def _paused(session: Session, account: Requester) -> str | None:
+    is_open = select(Requester.id).where(Requester.id == account.id, pacing.is_open(Requester.id))
+    if session.scalars(is_open).first() is not None:
+        return None
+    return (
+        f"Its account is paused: {account.paused_reason} "
+        f"When that is mended: `crowdops requester resume {account.name}`."
+    )
+
+
+def _choices(operation: Operation) -> list[str]:
+    """What a person can decide, and what each decision does."""
+    resolve = f"crowdops ops resolve {operation.id}"
+    vendor = installed().get(operation.requester.provider_type)
+    kind = vendor.KINDS.get(operation.kind) if vendor else None
+    harm = (
+        "If it happened after all, that does no harm."
+        if kind is not None and kind.repeat is Repeat.ABSORBING
+        else "If it happened after all, it then happens twice: be sure."
+    )
+    fact = " --result study_id=ID" if operation.kind == "draft" else ""
+    return [
+        "Look at the vendor whether it happened, then say so, with a note why:",
+        f"It is there: `{resolve} confirmed{fact} --note ...`. It counts as done, and what waits for it goes on.",
+        f"It is not there and still wanted: `{resolve} retry --note ...`. It is sent again. {harm}",
+        f"It is not there and not wanted: `{resolve} rejected --note ...`. It is over, with what waits for it.",
+    ]

@@ -1,0 +1,69 @@
+"""What can go wrong at the command line: an error goes in, an exit code and words for a person come out.
+
+Exit codes: 1 something failed, 2 bad input, 3 no such thing, 4 the database or the broker is down.
+"""
+
+from typing import NamedTuple
+
+import psycopg.errors
+from kombu.exceptions import OperationalError as BrokerDownError
+from redis import RedisError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+
+from cli.place import ServerError
+from models.plan import ConflictError
+from models.settings import SettingsError
+from models.status import IllegalMoveError
+from providers import UnknownProviderError
+from providers.errors import ProviderError
+
+
+class FailedError(Exception):
+    """Something that was tried did not work; the message says what to do."""
+
+
+class InputError(Exception):
+    """What was typed or written in a file cannot be used; nothing was changed."""
+
+
+class UnknownNameError(LookupError):
+    """There is nothing of that name or id; the message lists what there is."""
+
+
+class Told(NamedTuple):
+    """How a command that failed ends."""
+
+    code: int
+    message: str
+
+
+_CODES: tuple[tuple[tuple[type[Exception], ...], int], ...] = (
+    ((FailedError, ProviderError), 1),
+    ((InputError, ConflictError, IllegalMoveError, SettingsError), 2),
+    ((UnknownNameError, UnknownProviderError), 3),
+    ((ServerError, OperationalError, InterfaceError, BrokerDownError, RedisError), 4),
+)
+_OUTDATED = (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn, psycopg.errors.UndefinedFunction)
+
+
+def told(error: Exception) -> Told | None:
+    """The exit code and the words for an expected error; None for one that is a bug and deserves its traceback."""
+    if isinstance(error, DBAPIError) and isinstance(error.orig, _OUTDATED):
+        return Told(4, "The database has not the schema of this version. Run `crowdops db upgrade`.")
+    for kinds, code in _CODES:
+        if isinstance(error, kinds):
+            return Told(code, _words(error))
+    return None
+
+
+def _words(error: Exception) -> str:
+    match error:
+        case DBAPIError():
+            said, server = error.orig, "database"
+        case BrokerDownError() | RedisError():
+            said, server = error, "broker"
+        case _:
+            return str(error)
+    line = " ".join(str(said).split()).rstrip(".")
+    remedy = f"See what `crowdops doctor` says, and check CROWDOPS_{server.upper()}_URL."
+    return f"The {server} cannot be used: {line}. {remedy}"

@@ -1,0 +1,213 @@
+"""`crowdops ops`: operations are listed, explained, withdrawn, tried again, and decided where only a person can."""
+
+import os
+import pwd
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import typer
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from cli import console, lookup, money
+from cli import explain as stories
+from cli.console import Json
+from cli.failure import InputError
+from cli.servers import embedded
+from models.agent import Agent
+from models.attempt import Attempt
+from models.operation import FINAL, Operation, State
+from models.session import transaction
+from tasks import decide, dispatch
+from tasks.decide import Decision
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Look into operations (every intended vendor call), and decide where a person must.",
+)
+Id = Annotated[str, typer.Argument(metavar="ID", help="The operation's id, or its first 8 digits or more.")]
+
+
+@app.command("list")
+@embedded()
+def list_(
+    *,
+    state: Annotated[State | None, typer.Option(help="Only those in this state.")] = None,
+    kind: Annotated[str | None, typer.Option(help="Only this kind: draft, publish, launch, approve, ...")] = None,
+    run: Annotated[str | None, typer.Option(metavar="NAME|ID", help="Only those of this run.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 50,
+    as_json: Json = False,
+) -> None:
+    """List operations, the newest first."""
+    found = select(Operation).order_by(Operation.created_at.desc(), Operation.id)
+    if state is not None:
+        found = found.where(Operation.state == state)
+    if kind is not None:
+        found = found.where(Operation.kind == kind)
+    with transaction() as session:
+        if run is not None:
+            found = found.where(Operation.run_id == lookup.run(session, run).id)
+        rows = session.scalars(found.limit(limit + 1)).all()
+        shown = [_data(row) for row in rows[:limit]]
+    if as_json:
+        console.document(shown)
+        return
+    columns = ("id", "kind", "state", "attempts", "next_at", "reason")
+    console.table([name.replace("_", " ") for name in columns], [_line(row) for row in rows[:limit]])
+    if len(rows) > limit:
+        console.say(f"There are more than {limit}: narrow it down, or raise --limit.")
+
+
+def _line(row: Operation) -> tuple[object, ...]:
+    waits = None if row.state in FINAL or row.state is State.REVIEW else row.next_at
+    return str(row.id)[:13], row.kind, row.state, row.attempts, waits, row.reason
+
+
+@app.command()
+@embedded()
+def show(typed: Id, *, as_json: Json = False) -> None:
+    """Show everything that is on record about an operation."""
+    with transaction() as session:
+        row = lookup.operation(session, typed)
+        attempts = [_attempt(attempt) for attempt in stories.attempts_of(session, row)]
+        data = _data(row) | _details(session, row)
+    if as_json:
+        console.document({**data, "attempts": attempts})
+        return
+    if row.amount_minor is not None and row.currency is not None:
+        data["amount"] = money.shown(row.amount_minor, row.currency)
+    console.facts(data)
+    if attempts:
+        console.table(
+            ("sent", "closed", "outcome", "operations", "detail"), [tuple(one.values())[1:] for one in attempts]
+        )
+
+
+@app.command()
+@embedded()
+def explain(typed: Id, *, as_json: Json = False) -> None:
+    """Tell in plain words what an operation meant, what became of it, and what happens next."""
+    with transaction() as session:
+        row = lookup.operation(session, typed)
+        story = stories.explain(session, row)
+    if as_json:
+        console.document({"id": row.id, "kind": row.kind, "state": row.state, **asdict(story)})
+        return
+    console.say(f"Operation {row.id} ({row.kind}, {row.state})")
+    for title, lines in (
+        ("What was meant", [story.meant]),
+        ("What was sent", story.sent or ["Nothing yet."]),
+        ("What was read", [story.read]),
+        ("Where it stands", [story.stands]),
+        ("What is next", story.next),
+    ):
+        console.say("")
+        console.say(f"{title}:")
+        for line in lines:
+            console.say(f"  {line}")
+
+
+@app.command()
+@embedded()
+def retry(typed: Id) -> None:
+    """Try again: a refused or withdrawn operation is planned anew, one that waits is sent now."""
+    with transaction() as session:
+        row = lookup.operation(session, typed)
+        again = decide.retry(session, row.id)
+    dispatch.wake()
+    if again.id != row.id:
+        console.say(f"The {row.kind} is tried again as operation {again.id}, which is {again.state}.")
+    elif again.state is State.PLANNED:
+        console.say(f"Operation {again.id} is due now. If nothing happens, see `crowdops ops explain {again.id}`.")
+    else:
+        console.say(f"Operation {again.id} is {again.state}: there is nothing to try again.")
+
+
+@app.command()
+@embedded()
+def cancel(typed: Id, *, note: Annotated[str, typer.Option(help="Why.")] = "withdrawn") -> None:
+    """Withdraw an operation that is planned and that no worker has taken."""
+    with transaction() as session:
+        row = decide.cancel(session, lookup.operation(session, typed).id, who=_user(), note=note)
+        behind = session.scalars(select(Operation.id).where(Operation.after_id == row.id).limit(1)).first()
+    console.say(f"Operation {row.id} ({row.kind}) is cancelled: nothing was sent, and nothing will be.")
+    if behind is not None:
+        dispatch.wake()
+        console.say("What waited for it is cancelled with it.")
+
+
+@app.command()
+@embedded()
+def resolve(
+    typed: Id,
+    decision: Annotated[Decision, typer.Argument(help="What you found; `ops explain` says what each one does.")],
+    *,
+    note: Annotated[str, typer.Option(help="Why; kept with your user name and the time.")],
+    result: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="With confirmed: what the answer would have told; may be repeated."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Settle an operation that is in review, as you found it at the vendor."""
+    told = _pairs(result or [])
+    with transaction() as session:
+        row = lookup.operation(session, typed)
+        if row.kind == "draft" and decision is Decision.CONFIRMED and "study_id" not in told:
+            raise InputError("What follows needs the study: add --result study_id=ID, as the vendor shows it.")
+        row = decide.resolve(session, row.id, decision, who=_user(), note=note, result=told)
+        data = _data(row)
+    dispatch.wake()
+    if as_json:
+        console.document(data)
+    else:
+        console.say(f"Operation {row.id} ({row.kind}) is {row.state}. Noted: {(row.note or '').splitlines()[-1]}")
+
+
+def _pairs(typed: list[str]) -> dict[str, Any]:
+    pairs = [text.partition("=") for text in typed]
+    for name, _, value in pairs:
+        if not name or not value:
+            raise InputError("--result must be NAME=VALUE, such as study_id=66f0c2.")
+    return {name: value for name, _, value in pairs}
+
+
+def _user() -> str:
+    """Who is at the keyboard, as the operating system knows them."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return f"user {os.getuid()}"
+
+
+def _data(row: Operation) -> dict[str, Any]:
+    """What is told about an operation. Its target is left out: for some kinds it is a worker."""
+    names = ("id", "kind", "state", "run_id", "unit_id", "agent_id", "after_id", "amount_minor", "currency", "attempts")
+    times = ("created_at", "next_at", "first_sent_at", "last_sent_at", "settled_at")
+    return {name: getattr(row, name) for name in (*names, *times, "reason", "note")}
+
+
+def _details(session: Session, row: Operation) -> dict[str, Any]:
+    agent = session.get(Agent, row.agent_id) if row.agent_id else None
+    return {
+        "account": row.requester.name,
+        "submission": agent.submission if agent else None,
+        "key": row.key,
+        "body": row.body,
+        "result": row.result,
+        "reads": row.reads,
+        "alone": row.alone,
+        "lease_until": row.lease_until,
+        "nudged_at": row.nudged_at,
+    }
+
+
+def _attempt(row: Attempt) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "sent": row.created_at,
+        "closed": row.closed_at,
+        "outcome": row.outcome,
+        "operations": len(row.operation_ids),
+        "detail": row.detail,
+    }

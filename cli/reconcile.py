@@ -1,0 +1,41 @@
+"""`crowdops reconcile`: runs are compared with their vendors at once, in this process."""
+
+from typing import Annotated
+from uuid import UUID
+
+import typer
+
+from cli import console, lookup
+from cli.failure import FailedError
+from cli.servers import embedded
+from models.session import transaction
+from providers.errors import ProviderError
+from tasks import reconcile as rounds
+
+
+@embedded()
+def reconcile(
+    *,
+    full: Annotated[
+        bool, typer.Option("--full", help="List every submission, even where nothing seems changed.")
+    ] = False,
+    requester: Annotated[str | None, typer.Option(metavar="NAME", help="Only this account, even a paused one.")] = None,
+) -> None:
+    """Bring open runs up to date with their vendors now, instead of at the next round."""
+    accounts = rounds.open_accounts()
+    if requester is not None:
+        with transaction() as session:
+            accounts = [lookup.requester(session, requester).id]
+    failed = [error for account in accounts if (error := _problem(account, full=full))]
+    console.say(f"{len(accounts) - len(failed)} accounts were compared with their vendors. See `crowdops run list`.")
+    if failed:
+        raise FailedError("\n".join(f"A vendor could not be asked. {error}" for error in failed))
+
+
+def _problem(account: UUID, *, full: bool) -> ProviderError | None:
+    """Why an account could not be compared; the others go on."""
+    try:
+        rounds.reconcile_account(account, full=full)
+    except ProviderError as error:
+        return error
+    return None

@@ -1,0 +1,211 @@
+"""`crowdops run`: a run file is launched, and what became of it is shown."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from sqlalchemy import or_, select
+from sqlalchemy.orm import Session
+
+from cli import console, launch, lookup, money, runfile, watch
+from cli.console import Json
+from cli.servers import embedded
+from models.agent import Agent
+from models.discrepancy import Discrepancy
+from models.operation import Operation
+from models.requester import Requester
+from models.session import transaction
+from models.task_run import TaskRun
+from providers import account_of, provider_of
+
+app = typer.Typer(no_args_is_help=True, help="Launch runs, list them, and follow them.")
+Named = Annotated[str, typer.Argument(metavar="NAME|ID", help="The run's name, its id, or the beginning of its id.")]
+
+
+@app.command("launch")
+@embedded()
+def launch_(
+    file: Annotated[Path, typer.Argument(help="The run file (YAML or JSON).")],
+    *,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would be asked and paid; write nothing.")
+    ] = False,
+    limit: Annotated[int | None, typer.Option(min=1, help="Take only so many rows of the units file.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Offer the units of a run file to the crowd.
+
+    The vendor is asked first what it costs: more than the run's budget, or than the account has, is refused.
+    Launching the same file again shows the run that is there.
+    """
+    wanted = runfile.read(file, launch.args_of, limit)
+    with transaction() as session:
+        requester = lookup.requester(session, wanted.file.requester)
+        done = launch.existing(session, requester, wanted)
+    price = None
+    if done is None:
+        provider = provider_of(account_of(requester))
+        price = launch.price(provider, wanted)
+        step = launch.rehearse if dry_run else launch.launch
+        done = step(requester, wanted, sandbox=provider.is_sandbox())
+    if as_json:
+        console.document(_launch_data(wanted, done, price, dry_run=dry_run))
+    else:
+        _tell_launch(requester, wanted, done, price, dry_run=dry_run)
+
+
+def _launch_data(
+    wanted: runfile.Wanted, done: launch.Launched, price: launch.Price | None, *, dry_run: bool
+) -> dict[str, Any]:
+    return {
+        "name": wanted.file.name,
+        "id": done.run_id,
+        "dry_run": dry_run,
+        "already_launched": not done.fresh,
+        "title": wanted.file.title,
+        "task_url": wanted.file.task_url,
+        "units": done.units,
+        "operations": done.operations,
+        "currency": wanted.file.currency,
+        "pay_minor": wanted.pay_minor,
+        "budget_minor": wanted.budget_minor,
+        "cost_minor": price.cost.total_minor if price else None,
+        "balance_minor": price.balance.total_minor if price else None,
+    }
+
+
+def _tell_launch(
+    requester: Requester, wanted: runfile.Wanted, done: launch.Launched, price: launch.Price | None, *, dry_run: bool
+) -> None:
+    file = wanted.file
+    shown: dict[str, object] = {"run": file.name, "id": done.run_id}
+    if price is not None and dry_run:
+        shown = {"run": file.name, "account": requester.name, "title": file.title, "page": file.task_url}
+    shown |= {"units": done.units, "pay": f"{money.shown(wanted.pay_minor, file.currency)} each"}
+    if price is not None:
+        shown |= {
+            "cost": f"{money.shown(price.cost.total_minor, file.currency)}, fees included",
+            "budget": money.shown(wanted.budget_minor, file.currency),
+            "balance": money.shown(price.balance.total_minor, file.currency),
+        }
+    shown["operations"] = done.operations
+    console.facts(shown)
+    console.say(_outcome(requester, done, dry_run=dry_run))
+
+
+def _outcome(requester: Requester, done: launch.Launched, *, dry_run: bool) -> str:
+    if not done.fresh:
+        return "This run was already launched: nothing was added."
+    if dry_run:
+        return "This is what would be asked of the vendor. Nothing was written, and nothing was sent."
+    if requester.paused_reason is not None:
+        return f"The run is recorded, but its account is paused; see `crowdops requester resume {requester.name}`."
+    return f"The run is recorded, and the workers carry it out. Follow it with `crowdops run watch {done.run_id}`."
+
+
+@app.command("list")
+@embedded()
+def list_(
+    *,
+    limit: Annotated[int, typer.Option(min=1, help="The newest so many.")] = 50,
+    as_json: Json = False,
+) -> None:
+    """List runs, the newest first."""
+    with transaction() as session:
+        found = session.execute(
+            select(TaskRun, Requester.name)
+            .join(Requester, Requester.id == TaskRun.requester_id)
+            .order_by(TaskRun.created_at.desc())
+            .limit(limit)
+        ).all()
+        seen = watch.snapshots(session, [run.id for run, _ in found])
+    if as_json:
+        console.document([_line(run, account, one) for (run, account), one in zip(found, seen, strict=True)])
+        return
+    columns = ("name", "id", "account", "completed", *watch.NUMBERS)
+    rows = [
+        (run.name, str(run.id)[:8], account, run.is_completed, *one.numbers().values())
+        for (run, account), one in zip(found, seen, strict=True)
+    ]
+    console.table([column.replace("_", " ") for column in columns], rows)
+
+
+def _line(run: TaskRun, account: str, seen: watch.Snapshot) -> dict[str, Any]:
+    return {
+        "name": run.name,
+        "id": run.id,
+        "account": account,
+        "completed": run.is_completed,
+        "created_at": run.created_at,
+        **seen.numbers(),
+    }
+
+
+@app.command()
+@embedded()
+def show(name: Named, *, as_json: Json = False) -> None:
+    """Show where a run stands, and what is strange about it."""
+    with transaction() as session:
+        run = lookup.run(session, name)
+        seen = watch.snapshot(session, run.id)
+        strange = _discrepancies(session, run)
+        facts = _facts(session, run)
+    data = {**facts, "units": seen.units, "agents": seen.agents}
+    operations = [(kind, state, number) for kind, states in seen.operations.items() for state, number in states.items()]
+    if as_json:
+        findings = [{"finding": row.finding, "subject": row.subject, "detail": row.detail} for row in strange]
+        console.document({**data, "operations": seen.operations, "discrepancies": findings})
+        return
+    for amount in ("pay", "budget"):
+        data[amount] = money.shown(data.pop(f"{amount}_minor"), run.currency)
+    console.facts({**data, "units": {"total": seen.total, **seen.units}})
+    console.table(("operation", "state", "number"), operations)
+    if seen.paused is not None:
+        console.say(f"The account is paused: {seen.paused}")
+        console.say(f"When that is mended: `crowdops requester resume {facts['account']}`.")
+    if strange:
+        console.table(("finding", "about", "detail"), [(row.finding, row.subject, row.detail) for row in strange])
+    if seen.review:
+        console.say(f"{seen.review} operations wait for a person: `crowdops ops list --state review --run {run.id}`.")
+
+
+def _facts(session: Session, run: TaskRun) -> dict[str, Any]:
+    account = session.get_one(Requester, run.requester_id)
+    return {
+        "name": run.name,
+        "id": run.id,
+        "title": run.args.get("title"),
+        "task": run.args.get("task"),
+        "project": run.args.get("project"),
+        "account": account.name,
+        "vendor": run.provider_type,
+        "sandbox": run.sandbox,
+        "at_vendor": run.facts,
+        "page": run.task_url,
+        "created_at": run.created_at,
+        "completed": run.is_completed,
+        "currency": run.currency,
+        "pay_minor": run.pay_minor,
+        "budget_minor": run.budget_minor,
+    }
+
+
+def _discrepancies(session: Session, run: TaskRun) -> list[Discrepancy]:
+    """Those about the run's agents and operations, and those of its account that belong to no run we know."""
+    agents, operations = select(Agent.id), select(Operation.id)
+    mine = or_(
+        Discrepancy.subject.in_(agents.where(Agent.task_run_id == run.id)),
+        Discrepancy.subject.in_(operations.where(Operation.run_id == run.id)),
+    )
+    nobodys = Discrepancy.subject.notin_(agents) & Discrepancy.subject.notin_(operations)
+    found = select(Discrepancy).where(Discrepancy.requester_id == run.requester_id, or_(mine, nobodys))
+    return list(session.scalars(found.order_by(Discrepancy.created_at)))
+
+
+@app.command("watch")
+@embedded()
+def watch_(name: Named, *, as_json: Json = False) -> None:
+    """Follow a run until it is completed, or until Ctrl-C."""
+    with transaction() as session:
+        run = lookup.run(session, name)
+    watch.follow(run.id, as_json=as_json)

@@ -1,0 +1,108 @@
+"""The vendor of a demonstration: our simulator as a process of its own, or the one that the environment names."""
+
+import json
+import os
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from models.settings import settings
+from providers.prolific.client import Client
+
+TOKEN = "CROWDOPS_PROLIFIC_TOKEN"  # noqa: S105 - the name of a variable, not a secret
+CREDENTIAL = f"env:{TOKEN}"
+STOPPING = 10
+"""Seconds that the simulator may take to stop."""
+
+
+class StageError(Exception):
+    """There is no vendor to play against; the message says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A vendor with an account. A foreign vendor has no ledger that we could read."""
+
+    url: str
+    workspace: str
+    project: str
+    simulated: bool
+
+    def ledger(self) -> list[dict[str, Any]]:
+        """Every effect that the simulator saw happen."""
+        effects: list[dict[str, Any]] = self._read("ledger")["effects"]
+        return effects
+
+    def calls(self) -> dict[str, dict[str, int]]:
+        """For each endpoint: how many calls, answers by status, and injected faults."""
+        totals: dict[str, dict[str, int]] = self._read("calls")["totals"]
+        return totals
+
+    def _read(self, page: str) -> dict[str, Any]:
+        with urllib.request.urlopen(f"{self.url}/simulator/{page}", timeout=10) as answer:  # noqa: S310 - our own server
+            read: dict[str, Any] = json.load(answer)
+        return read
+
+
+@contextmanager
+def stage(seed: int, faults: float) -> Iterator[Stage]:
+    """The vendor at CROWDOPS_PROLIFIC_URL if that is set, else a simulator that lives as long as the block.
+
+    Raises:
+        StageError: the simulator does not start, or the vendor shows no workspace and project.
+    """
+    if (foreign := settings().prolific_url) is not None:
+        if TOKEN not in os.environ:
+            raise StageError(f"CROWDOPS_PROLIFIC_URL names a vendor, so {TOKEN} must hold its token.")
+        yield _account(foreign, simulated=False)
+        return
+    os.environ[TOKEN] = "simulator"
+    with _simulator(seed, faults) as url:
+        os.environ["CROWDOPS_PROLIFIC_URL"] = url
+        settings.cache_clear()
+        try:
+            yield _account(url, simulated=True)
+        finally:
+            del os.environ["CROWDOPS_PROLIFIC_URL"], os.environ[TOKEN]
+            settings.cache_clear()
+
+
+def _account(url: str, *, simulated: bool) -> Stage:
+    """The first workspace of the token's user, and its first project."""
+    client = Client(CREDENTIAL, url)
+    workspace = next(iter(client.workspaces()), None)
+    project = next(iter(client.projects(workspace)), None) if workspace else None
+    if workspace is None or project is None:
+        raise StageError(f"The account at {url} has no workspace with a project; make one there first.")
+    return Stage(url, workspace, project, simulated)
+
+
+@contextmanager
+def _simulator(seed: int, faults: float) -> Iterator[str]:
+    log = settings().home / "logs" / "simulator.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    options = {"--seed": seed, "--faults": faults, "--speed": 60, "--arrivals": 1200}
+    command = [sys.executable, "-m", "providers.prolific.simulator"]
+    command += [str(word) for option in options.items() for word in option]
+    with log.open("wb") as errors:
+        process = subprocess.Popen(  # noqa: S603 - our own module
+            command, stdout=subprocess.PIPE, stderr=errors, text=True, start_new_session=True
+        )
+    try:
+        line = process.stdout.readline() if process.stdout else ""
+        if not line:
+            raise StageError(f"The simulator did not start; see {log}.")
+        yield line.split()[-1]
+    finally:
+        process.terminate()
+        try:
+            process.wait(STOPPING)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        if process.stdout:
+            process.stdout.close()

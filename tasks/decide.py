@@ -1,0 +1,139 @@
+"""What a person decides about an operation: an id and a decision go in, the row moves in the caller's transaction.
+
+Every decision leaves a note with its time and its author, so that the row tells its own story.
+"""
+
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from models import plan
+from models.clock import now
+from models.operation import Operation, State
+from models.status import IllegalMoveError
+from tasks import engine
+
+_FALLEN = (State.REJECTED, State.CANCELLED)
+
+
+class Decision(StrEnum):
+    """What a person found out about an operation that is in review."""
+
+    CONFIRMED = "confirmed"  #: The effect is there: they saw it at the vendor.
+    RETRY = "retry"  #: The effect is not there and is still wanted.
+    REJECTED = "rejected"  #: The effect is not there and is not wanted any more.
+
+
+def cancel(session: Session, operation_id: UUID, *, who: str, note: str = "withdrawn") -> Operation:
+    """Withdraw an operation that no worker has taken yet.
+
+    Raises:
+        IllegalMoveError: a worker was faster, or it is over; nothing is changed.
+    """
+    # One conditional statement: whoever changes the row first wins, and the other sees it.
+    withdrawn = update(Operation).where(Operation.id == operation_id, Operation.state == State.PLANNED)
+    values = {"state": State.CANCELLED, "settled_at": now(), "nudged_at": None, "reason": f"withdrawn by {who}"}
+    done = session.execute(withdrawn.values(values).returning(Operation.id)).first()
+    operation = _locked(session, operation_id)
+    if done is None:
+        raise IllegalMoveError(
+            f"Operation {operation_id} is {operation.state}, so it cannot be withdrawn: "
+            "only what is planned and not taken by a worker can."
+        )
+    _note(session, operation, who, f"cancel: {note}")
+    return operation
+
+
+def retry(session: Session, operation_id: UUID) -> Operation:
+    """Try again: what waits is due now, what was refused or withdrawn becomes a new operation, once.
+
+    Raises:
+        IllegalMoveError: it was carried out or is being carried out, a person must decide first, or what it follows
+            must be tried again first.
+    """
+    operation = _locked(session, operation_id)
+    if operation.state is State.PLANNED:
+        operation.next_at, operation.nudged_at = session.scalars(select(now())).one(), None
+        return operation
+    if operation.state is State.REVIEW:
+        raise IllegalMoveError(
+            f"Operation {operation_id} is in review: say what you found with "
+            f"`crowdops ops resolve {operation_id} confirmed|retry|rejected --note ...`."
+        )
+    before = session.get(Operation, operation.after_id) if operation.after_id else None
+    if operation.state in _FALLEN and before is not None and before.state in _FALLEN:
+        raise IllegalMoveError(
+            f"Operation {operation_id} fell with the one before it. Try that again, and this comes along: "
+            f"`crowdops ops retry {before.id}`."
+        )
+    newest = _newest(session, operation)
+    # A second command finds what the first one planned.
+    return newest if newest.state not in _FALLEN else plan.retry(session, newest)
+
+
+def resolve(  # noqa: PLR0913 - a decision has four parts
+    session: Session,
+    operation_id: UUID,
+    decision: Decision,
+    *,
+    who: str,
+    note: str,
+    result: dict[str, Any] | None = None,
+) -> Operation:
+    """Settle an operation that is in review, as a person found it at the vendor.
+
+    Args:
+        session: The caller's transaction.
+        operation_id: The operation.
+        decision: What was found.
+        who: The person.
+        note: Why.
+        result: For a confirmed one, what the vendor's answer would have told (a draft's `study_id`).
+
+    Raises:
+        IllegalMoveError: it is not in review (any more); nothing is changed.
+    """
+    operation = _locked(session, operation_id)
+    if operation.state is not State.REVIEW:
+        raise IllegalMoveError(
+            f"Operation {operation_id} is {operation.state}; only one in review is resolved by hand."
+        )
+    _note(session, operation, who, f"{decision}: {note}")
+    if decision is Decision.CONFIRMED:
+        session.flush()
+        engine.confirm(session, {operation_id: result or {}})
+        return operation
+    operation.next_at = moment = session.scalars(select(now())).one()
+    operation.nudged_at = None
+    if decision is Decision.RETRY:
+        operation.state, operation.attempts, operation.reads = State.PLANNED, 0, 0
+        operation.reason = f"sent again, as {who} decided"
+    else:
+        operation.state, operation.settled_at = State.REJECTED, moment
+        operation.reason = f"given up, as {who} decided"
+    return operation
+
+
+def _locked(session: Session, operation_id: UUID) -> Operation:
+    return session.get_one(Operation, operation_id, with_for_update=True, populate_existing=True)
+
+
+def _note(session: Session, operation: Operation, who: str, text: str) -> None:
+    moment = session.scalars(select(now())).one()
+    line = f"{moment:%Y-%m-%d %H:%M:%S%z} {who}: {text}"
+    operation.note = f"{operation.note}\n{line}" if operation.note else line
+
+
+def _newest(session: Session, operation: Operation) -> Operation:
+    """The last try of the same intent."""
+    base = operation.key.partition("~")[0]
+    same = (
+        Operation.requester_id == operation.requester_id,
+        Operation.kind == operation.kind,
+        Operation.target == operation.target,
+        (Operation.key == base) | Operation.key.startswith(f"{base}~", autoescape=True),
+    )
+    return session.scalars(select(Operation).where(*same).order_by(Operation.created_at.desc()).limit(1)).one()

@@ -1,0 +1,201 @@
+"""One account at a simulated Prolific: intents go in through `models`, and `tasks` carries them out in this process."""
+
+from contextlib import suppress
+from datetime import timedelta
+
+from sqlalchemy import select
+
+from models import clock, plan
+from models.agent import Agent
+from models.attempt import Attempt
+from models.discrepancy import Discrepancy
+from models.identity import requester_id
+from models.operation import Operation, State
+from models.requester import Requester
+from models.session import transaction
+from models.task_run import TaskRun
+from models.unit import Unit
+from providers import account_of, provider_class, provider_of
+from tasks import dispatch, engine, execute, reconcile, runs, sweep
+
+DRAFT, LAUNCH, BULK = "POST studies/", "PATCH studies/{id}/", "POST submissions/bulk-approve/"
+STUDY_MOVE, DECISION = "POST studies/{id}/transition/", "POST submissions/{id}/transition/"
+COUNTS, LISTING = "GET studies/{id}/submissions/counts/", "GET submissions/"
+EFFECTS = {"draft": "study_created", "publish": "study_published", "approve": "submission_approved"}
+
+
+def spec(name, **changes):
+    """A run that is wanted."""
+    fields = {
+        "name": name,
+        "project": "default",
+        "task": "compare",
+        "task_url": "https://example.org/task",
+        "pay_minor": 120,
+        "currency": "GBP",
+        "budget_minor": 100_000,
+        "units_per_assignment": 1,
+        "args": {
+            "title": "Compare two pictures",
+            "description": "Choose one.",
+            "estimated_minutes": 2,
+            "maximum_minutes": 20,
+            "completion_codes": ["C0DE"],
+            "provider": {},
+        },
+        "content_hash": "first",
+        "sandbox": True,
+    }
+    return runs.Spec(**(fields | changes))
+
+
+class Scene:
+    """What a test does as the operator (`plan`, `approve`), as the fleet (`send`, `read`) and as the crowd (`hand_in`)."""
+
+    def __init__(self, simulator, name="lab", rate=200.0):
+        self.simulator = simulator
+        self.account = requester_id("prolific", name)
+        facts = {"workspace": simulator.state.workspace, "project": simulator.state.project}
+        with transaction() as session:
+            session.add(
+                provider_class("prolific").RequesterClass(
+                    id=self.account,
+                    name=name,
+                    credential="env:CROWDOPS_PROLIFIC_TOKEN",
+                    facts=facts,
+                    rate=rate,
+                    tokens=rate,
+                )
+            )
+
+    # --- the operator -------------------------------------------------------------------------------------------
+
+    def plan(self, units=2, name="run"):
+        """Plan a run; nothing is sent."""
+        with transaction() as session:
+            account = session.get_one(Requester, self.account)
+            run, _ = runs.create(session, account, spec(name), [{"row": row} for row in range(units)])
+            return run.id
+
+    def live(self, units=2, name="run"):
+        """A run whose study recruits and whose units are launched."""
+        run = self.plan(units, name)
+        self.settle()
+        return run
+
+    def approve(self, run, *submissions):
+        """Plan the approval of some submissions, or of all that are complete."""
+        with transaction() as session:
+            agents = select(Agent).where(Agent.task_run_id == run).order_by(Agent.submission)
+            wanted = Agent.submission.in_(submissions) if submissions else Agent.status == "completed"
+            return plan.approve(session.get_one(TaskRun, run), session.scalars(agents.where(wanted)).all())
+
+    # --- the crowd ----------------------------------------------------------------------------------------------
+
+    def study(self, run):
+        """The vendor's id of the run's study."""
+        return self.get(TaskRun, run).facts["study_id"]
+
+    def hand_in(self, run, how_many=1):
+        """People take places and finish; the ids of their submissions."""
+        submissions = [self.simulator.state.take_place(self.study(run)).id for _ in range(how_many)]
+        for submission in submissions:
+            self.simulator.state.finish(submission)
+        return submissions
+
+    def completed(self, run, how_many=1):
+        """The same, and we know of it."""
+        submissions = self.hand_in(run, how_many)
+        self.reconcile(run)
+        return submissions
+
+    # --- the fleet ----------------------------------------------------------------------------------------------
+
+    def send(self, *operations):
+        """Claim these operations and carry out what was claimed; the claims."""
+        claims = engine.claim([operation.id for operation in operations])
+        for claim in claims:
+            engine.carry_out(claim)
+        return claims
+
+    def read(self, *operations):
+        """Read back what is in doubt among these operations."""
+        engine.resolve([operation.id for operation in operations])
+
+    def reconcile(self, run, **options):
+        """Bring one run up to date with the vendor."""
+        with transaction() as session:
+            account = account_of(session.get_one(Requester, self.account))
+        reconcile.reconcile_run(provider_of(account), run, **options)
+
+    def turn(self):
+        """What beat and one worker do in a moment: sweep, nudge what is due, work on it."""
+        sweep.sweep()
+        messages = dispatch.take()
+        for _, _, ids in messages:
+            execute.run(ids)
+        return messages
+
+    def settle(self, most=20):
+        """Take turns until every operation is final; time jumps ahead where there is nothing to do."""
+        for _ in range(most):
+            if all(row.state in (State.CONFIRMED, State.REJECTED, State.CANCELLED) for row in self.operations()):
+                return
+            if not self.turn():
+                self.later(15)
+        raise AssertionError(f"still open: {[(row.kind, row.state, row.reason) for row in self.operations()]}")
+
+    def later(self, seconds):
+        """Let time pass, ours and the vendor's."""
+        with transaction() as session:
+            clock.advance(session, timedelta(seconds=seconds))
+        self.simulator.advance(seconds)
+
+    # --- looking ------------------------------------------------------------------------------------------------
+
+    def get(self, table, key):
+        """One row."""
+        with transaction() as session:
+            return session.get_one(table, key)
+
+    def all(self, table, *where):
+        """The rows of a table, oldest first."""
+        with transaction() as session:
+            return session.scalars(select(table).where(*where).order_by(table.created_at, table.id)).all()
+
+    def operations(self, *kinds):
+        """Operations of these kinds, or all."""
+        return self.all(Operation, *([Operation.kind.in_(kinds)] if kinds else []))
+
+    def only(self, kind):
+        """The one operation of a kind."""
+        (found,) = self.operations(kind)
+        return found
+
+    def states(self, *kinds):
+        """Where the operations of these kinds stand."""
+        return {row.state for row in self.operations(*kinds)}
+
+    def attempts(self, *where):
+        """What was put on record before it was sent."""
+        return self.all(Attempt, *where)
+
+    def findings(self):
+        """What was reported to a person."""
+        return [row.finding for row in self.all(Discrepancy)]
+
+    def units(self):
+        """Every unit's status."""
+        return [row.status for row in self.all(Unit)]
+
+    def calls(self, endpoint):
+        """How many calls the vendor got at an endpoint."""
+        return self.simulator.totals.get(endpoint, {}).get("calls", 0)
+
+    def effects(self, kind):
+        """What the vendor really did."""
+        return [effect for effect in self.simulator.state.ledger if effect.kind == EFFECTS.get(kind, kind)]
+
+    def fault(self, endpoint, kind, **options):
+        """Spoil the next call to an endpoint."""
+        self.simulator.faults.next(endpoint, kind, **options)
