@@ -194,7 +194,9 @@ def _supervise(play: Play, seen: Snapshot) -> None:
     for name in play.fleet.died():
         play.tell(f"The process {name} ended by itself and is started again; see {play.fleet.log(name)}.")
         play.fleet.start(name)
-    if play.killed < len(KILL_AT) and seen.approved >= seen.total * KILL_AT[play.killed]:
+    due = play.killed < len(KILL_AT) and seen.approved >= seen.total * KILL_AT[play.killed]
+    # In the middle of something, if the run is not about to end before that.
+    if due and (seen.open or seen.submitted == seen.total):
         pid = play.fleet.kill("worker")
         play.killed += 1
         play.tell(f"Killed the worker (pid {pid}, SIGKILL) with {seen.open} operations open; starting another.")

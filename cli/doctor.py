@@ -4,6 +4,7 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Literal
 
 import typer
@@ -56,7 +57,7 @@ def _examine() -> Iterator[Finding]:
     settings()  # Nothing can be looked at without them, so an error ends it here.
     yield Finding("settings", "ok", f"profile {settings().profile}, home {settings().home}")
     with ExitStack() as stack:
-        yield from _safely("servers", lambda: _servers(stack))
+        yield from _safely("servers", partial(_servers, stack))
         for name, check in (
             ("schema", _schema),
             ("workers", _workers),
@@ -113,7 +114,7 @@ def _accounts() -> Iterator[Finding]:
         yield Finding("accounts", "note", "there is none: `crowdops requester add`")
     for row in rows:
         name = f"account {row.name}"
-        yield from _safely(name, lambda row=row, name=name: _credential(row, name))
+        yield from _safely(name, partial(_credential, row, name))
         if row.id not in open_ids:
             resume = f"`crowdops requester resume {row.name}`"
             yield Finding(name, "wrong", f"is paused: {row.paused_reason} When that is mended: {resume}")

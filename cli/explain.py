@@ -1,4 +1,4 @@
-"""An operation goes in; its story comes out in plain words: what was meant, sent, answered and read, and what is next."""
+"""An operation goes in; its story comes out in plain words: what was meant, sent and read, and what is next."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

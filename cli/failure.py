@@ -49,7 +49,7 @@ _OUTDATED = (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn, psyc
 def told(error: Exception) -> Told | None:
     """The exit code and the words for an expected error; None for one that is a bug and deserves its traceback."""
     if isinstance(error, DBAPIError) and isinstance(error.orig, _OUTDATED):
-        return Told(4, "The database has not the schema of this version. Run `crowdops db upgrade`.")
+        return Told(4, "The database does not have the schema of this version. Run `crowdops db upgrade`.")
     for kinds, code in _CODES:
         if isinstance(error, kinds):
             return Told(code, _words(error))

@@ -78,7 +78,7 @@ def crowdops(
 def main(args: Sequence[str] | None = None) -> NoReturn:
     """Run one command and end the process; an expected error is a message on standard error."""
     try:
-        app(args)
+        app(args, prog_name="crowdops")
     except Exception as error:
         told = import_module("cli.failure").told(error)
         if told is None:

@@ -45,7 +45,7 @@ def add(  # noqa: PLR0913 - each option is one fact of an account
     """Add an account. The same account again shows the one that is there."""
     vendor = provider_class(provider)
     reference = _reference(secret or f"env:CROWDOPS_{provider.upper()}_TOKEN")
-    facts = _facts(vendor, {"workspace": workspace, "project": project} | _pairs(fact or []))
+    facts = _facts(vendor, {"workspace": workspace, "project": project, **_pairs(fact or [])})
     key = requester_id(provider, name)
     values = {"id": key, "provider_type": provider, "name": name, "credential": reference, "facts": facts}
     added = insert(vendor.RequesterClass).values(values | {"rate": vendor.calls_per_second})

@@ -150,15 +150,15 @@ def show(name: Named, *, as_json: Json = False) -> None:
         seen = watch.snapshot(session, run.id)
         strange = _discrepancies(session, run)
         facts = _facts(session, run)
-    data = {**facts, "units": seen.units, "agents": seen.agents}
-    operations = [(kind, state, number) for kind, states in seen.operations.items() for state, number in states.items()]
+    data: dict[str, Any] = {**facts, "units": seen.units, "agents": seen.agents}
     if as_json:
         findings = [{"finding": row.finding, "subject": row.subject, "detail": row.detail} for row in strange]
         console.document({**data, "operations": seen.operations, "discrepancies": findings})
         return
+    operations = [(kind, state, number) for kind, states in seen.operations.items() for state, number in states.items()]
     for amount in ("pay", "budget"):
         data[amount] = money.shown(data.pop(f"{amount}_minor"), run.currency)
-    console.facts({**data, "units": {"total": seen.total, **seen.units}})
+    console.facts(data | {"units": {"total": seen.total} | dict(seen.units)})
     console.table(("operation", "state", "number"), operations)
     if seen.paused is not None:
         console.say(f"The account is paused: {seen.paused}")

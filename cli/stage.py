@@ -85,7 +85,7 @@ def _account(url: str, *, simulated: bool) -> Stage:
 def _simulator(seed: int, faults: float) -> Iterator[str]:
     log = settings().home / "logs" / "simulator.log"
     log.parent.mkdir(parents=True, exist_ok=True)
-    options = {"--seed": seed, "--faults": faults, "--speed": 60, "--arrivals": 1200}
+    options = {"--seed": seed, "--faults": faults, "--speed": 60, "--arrivals": 15}
     command = [sys.executable, "-m", "providers.prolific.simulator"]
     command += [str(word) for option in options.items() for word in option]
     with log.open("wb") as errors:

@@ -122,12 +122,9 @@ def snapshots(session: Session, run_ids: Sequence[UUID]) -> list[Snapshot]:
 def _counted(session: Session, run: Any, run_ids: Sequence[UUID], *by: Any) -> Any:  # noqa: ANN401 - columns
     """Numbers of rows by run, and in it by the values of some columns."""
     counts: dict[UUID, dict[Any, int]] = defaultdict(dict)
-    for run_id, *values, number in session.execute(
-        select(run, *by, func.count())
-        .where(run.in_(run_ids))
-        .group_by(run, *by)
-        .order_by(func.min(run.table.c.created_at))
-    ):
+    first = func.min(run.table.c.created_at)
+    rows = select(run, *by, func.count()).where(run.in_(run_ids)).group_by(run, *by).order_by(first)
+    for run_id, *values, number in session.execute(rows):
         counts[run_id][tuple(values)] = number
     return counts
 

@@ -103,7 +103,8 @@ async def _exchange(transport: httpx.AsyncHTTPTransport, request: httpx.Request,
         # Only the events of connecting come before the first byte of the request.
         written = written or not event.startswith("connection.")
 
-    request.extensions["trace"] = notice
+    # Phases of connecting end by themselves, before the deadline: one that is cancelled leaves its socket open.
+    request.extensions |= {"trace": notice, "timeout": {"pool": deadline / 4, "connect": deadline / 4}}
     try:
         async with asyncio.timeout(deadline):
             response = await transport.handle_async_request(request)
@@ -114,8 +115,9 @@ async def _exchange(transport: httpx.AsyncHTTPTransport, request: httpx.Request,
     except TimeoutError:
         return Broken(f"no whole answer within {deadline:g} s", written)
     except (httpx.HTTPError, OSError) as error:
-        reason = type(error).__name__
-        return Broken(reason if written else f"{reason}: {redacted(str(error))}", written)
+        # Once bytes went, the text may quote what came back.
+        told = "" if written else redacted(str(error))
+        return Broken(": ".join(filter(None, (type(error).__name__, told))), written)
     if body is None:
         return Broken(f"the answer is larger than {MAX_BODY} bytes", written)
     return Reply(response.status_code, {name.lower(): value for name, value in response.headers.items()}, body)

@@ -6,7 +6,7 @@ Postgres is the truth and a message is only a nudge, so there is no result backe
 from typing import Any
 
 from celery import Celery, signals
-from kombu import Queue
+from kombu import Exchange, Queue
 
 from models.session import engine
 from models.settings import settings
@@ -25,6 +25,12 @@ def queue_names() -> list[str]:
 
 
 def _configuration() -> dict[str, Any]:
+    """Every setting, from the environment.
+
+    Raises:
+        SettingsError: time limits are out of order (see `models.settings.Timing`), or a failpoint is not known.
+    """
+    failpoints.validate()
     timing = settings().timing
     return {
         "broker_url": settings().broker(),
@@ -48,7 +54,7 @@ def _configuration() -> dict[str, Any]:
         "task_soft_time_limit": timing.soft_limit,
         "task_time_limit": timing.hard_limit,
         "task_default_queue": CONTROL,
-        "task_queues": [Queue(name) for name in queue_names()],
+        "task_queues": [Queue(name, Exchange(name), routing_key=name) for name in queue_names()],
         "task_create_missing_queues": False,
         "task_track_started": True,
         "task_send_sent_event": True,
@@ -62,18 +68,12 @@ def _configuration() -> dict[str, Any]:
     }
 
 
-def make_app() -> Celery:
-    """The configured app; refuses to exist with time limits out of order (see `models.settings.Timing`)."""
-    failpoints.validate()
-    made = Celery("tasks", include=["tasks.execute", "tasks.dispatch", "tasks.reconcile"])
-    made.conf.update(_configuration())
-    return made
+app = Celery("tasks", include=["tasks.execute", "tasks.dispatch", "tasks.reconcile"])
+# Evaluated when it is first needed, so that importing this module neither reads nor freezes the environment.
+app.add_defaults(_configuration)
 
 
 @signals.worker_process_init.connect
 def _forget_inherited_sockets(**_: object) -> None:
     """A forked child must not use its parent's database connections."""
     engine().dispose(close=False)
-
-
-app = make_app()

@@ -1,6 +1,5 @@
 """One account at a simulated Prolific: intents go in through `models`, and `tasks` carries them out in this process."""
 
-from contextlib import suppress
 from datetime import timedelta
 
 from sqlalchemy import select
@@ -10,7 +9,7 @@ from models.agent import Agent
 from models.attempt import Attempt
 from models.discrepancy import Discrepancy
 from models.identity import requester_id
-from models.operation import Operation, State
+from models.operation import FINAL, Operation
 from models.requester import Requester
 from models.session import transaction
 from models.task_run import TaskRun
@@ -136,14 +135,15 @@ class Scene:
             execute.run(ids)
         return messages
 
-    def settle(self, most=20):
+    def settle(self, most=60):
         """Take turns until every operation is final; time jumps ahead where there is nothing to do."""
         for _ in range(most):
-            if all(row.state in (State.CONFIRMED, State.REJECTED, State.CANCELLED) for row in self.operations()):
+            if self.states() <= FINAL:
                 return
             if not self.turn():
                 self.later(15)
-        raise AssertionError(f"still open: {[(row.kind, row.state, row.reason) for row in self.operations()]}")
+        left = [(row.kind, row.state, row.reason) for row in self.operations() if row.state not in FINAL]
+        assert not left, f"still open after {most} turns: {left}"
 
     def later(self, seconds):
         """Let time pass, ours and the vendor's."""
