@@ -75,6 +75,11 @@ def cell(value: object) -> str:
             return _printable(str(value))
 
 
+def counted(number: int, noun: str) -> str:
+    """A number with what it counts: ``1 unit``, ``2 units``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def _printable(text: str) -> str:
     """Without control characters: a vendor's words must not steer the terminal, or break a line."""
     return "".join(letter if letter.isprintable() else " " for letter in text)

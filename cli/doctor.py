@@ -12,7 +12,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import func, select
 
-from cli import console, failure, servers
+from cli import console, failure, money, servers
 from cli.console import Json
 from models import migrations
 from models.operation import Operation, State
@@ -75,7 +75,7 @@ def _safely(name: str, check: Check) -> Iterator[Finding]:
     except Exception as error:
         if (told := failure.told(error)) is None:
             raise
-        yield Finding(name, "wrong", told.message)
+        yield Finding(name, "wrong", told.said)
 
 
 def _servers(stack: ExitStack) -> Iterator[Finding]:
@@ -121,16 +121,18 @@ def _accounts() -> Iterator[Finding]:
 
 
 def _credential(row: Requester, name: str) -> Iterator[Finding]:
-    provider_of(account_of(row)).check()
-    yield Finding(name, "ok", f"{row.provider_type} accepts the credential at {row.credential}")
+    provider = provider_of(account_of(row))
+    provider.check()
+    balance = provider.balance()
+    left = money.shown(balance.total_minor, balance.currency)
+    yield Finding(name, "ok", f"{row.provider_type} accepts the credential at {row.credential}; {left} available")
 
 
 def _operations() -> Iterator[Finding]:
     with transaction() as session:
         waiting = session.scalars(select(func.count()).where(Operation.state == State.REVIEW)).one()
     if waiting:
-        told = f"{waiting} wait for a person: `crowdops ops list --state review`"
-        yield Finding("operations", "note", told)
+        yield Finding("operations", "note", f"{waiting} for a person to decide: `crowdops ops list --state review`")
 
 
 def _flower() -> Iterator[Finding]:

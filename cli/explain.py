@@ -7,7 +7,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from cli import money
-from cli.console import cell
+from cli.console import cell, counted
 from models.attempt import Attempt, AttemptOutcome
 from models.clock import now
 from models.operation import Operation, State
@@ -16,7 +16,7 @@ from models.settings import settings
 from models.task_run import TaskRun
 from providers import installed
 from providers.contract import Repeat
-from tasks import pacing
+from tasks import decide, pacing
 
 _OUTCOMES = {
     None: "it is under way",
@@ -49,7 +49,7 @@ class Story:
     meant: str
     sent: Sequence[str]
     read: str
-    stands: str
+    stands: Sequence[str]
     next: Sequence[str]
 
 
@@ -61,13 +61,13 @@ def attempts_of(session: Session, operation: Operation) -> Sequence[Attempt]:
 
 def explain(session: Session, operation: Operation) -> Story:
     """Tell the story of an operation."""
-    reason = f" Why: {operation.reason}" if operation.reason else ""
-    note = f" Noted: {operation.note}" if operation.note else ""
+    reasons = [f"Why: {operation.reason}"] if operation.reason else []
+    notes = [f"Noted: {line}" for line in (operation.note or "").splitlines()]
     return Story(
         meant=_meant(session, operation),
         sent=[_sent(attempt) for attempt in attempts_of(session, operation)],
         read=_read(operation),
-        stands=f"{_STANDS[operation.state]}{reason}{note}",
+        stands=[_STANDS[operation.state], *reasons, *notes],
         next=_next(session, operation),
     )
 
@@ -94,7 +94,7 @@ def _meant(session: Session, operation: Operation) -> str:
 
 def _sent(attempt: Attempt) -> str:
     others = len(attempt.operation_ids) - 1
-    carried = f" with {others} other operations in it" if others else ""
+    carried = f" that carried {counted(others, 'other operation')} too" if others else ""
     until = f", until {cell(attempt.closed_at)}" if attempt.closed_at else ""
     said = f" ({attempt.detail})" if attempt.detail else ""
     return f"{cell(attempt.created_at)}{until}: a request{carried}; {_OUTCOMES[attempt.outcome]}{said}."
@@ -122,6 +122,9 @@ def _next(session: Session, operation: Operation) -> list[str]:
         case State.REVIEW:
             return _choices(operation)
         case State.REJECTED | State.CANCELLED:
+            again = decide.newest(session, operation)
+            if again.id != operation.id:
+                return [f"It was tried again as operation {again.id}, which is {again.state}."]
             return [f"Nothing. If it is still wanted: `crowdops ops retry {operation.id}` plans it anew."]
         case State.CONFIRMED:
             return ["Nothing: it is final."]

@@ -34,7 +34,13 @@ class Told(NamedTuple):
     """How a command that failed ends."""
 
     code: int
-    message: str
+    said: str
+    remedy: str = ""
+
+    @property
+    def message(self) -> str:
+        """The whole, for a person."""
+        return f"{self.said} {self.remedy}".rstrip()
 
 
 _CODES: tuple[tuple[tuple[type[Exception], ...], int], ...] = (
@@ -49,21 +55,21 @@ _OUTDATED = (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn, psyc
 def told(error: Exception) -> Told | None:
     """The exit code and the words for an expected error; None for one that is a bug and deserves its traceback."""
     if isinstance(error, DBAPIError) and isinstance(error.orig, _OUTDATED):
-        return Told(4, "The database does not have the schema of this version. Run `crowdops db upgrade`.")
+        return Told(4, "The database does not have the schema of this version.", "Run `crowdops db upgrade`.")
     for kinds, code in _CODES:
         if isinstance(error, kinds):
-            return Told(code, _words(error))
+            return Told(code, *_words(error))
     return None
 
 
-def _words(error: Exception) -> str:
+def _words(error: Exception) -> tuple[str, str]:
     match error:
         case DBAPIError():
             said, server = error.orig, "database"
         case BrokerDownError() | RedisError():
             said, server = error, "broker"
         case _:
-            return str(error)
+            return str(error), ""
     line = " ".join(str(said).split()).rstrip(".")
     remedy = f"See what `crowdops doctor` says, and check CROWDOPS_{server.upper()}_URL."
-    return f"The {server} cannot be used: {line}. {remedy}"
+    return f"The {server} cannot be used: {line}.", remedy

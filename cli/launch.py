@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from cli import lookup, money
+from cli import console, lookup, money
 from cli.failure import InputError, UnknownNameError
 from cli.runfile import Wanted
 from models.identity import run_id
@@ -85,7 +85,9 @@ def price(provider: CrowdProvider, wanted: Wanted) -> Price:
     for quote in (asked.cost, asked.balance):
         if quote.currency != currency:
             raise InputError(f"The account is in {quote.currency}, the run file in {currency}. Nothing was launched.")
-    cost = f"{wanted.places} units cost {money.shown(asked.cost.total_minor, currency)}, fees included"
+    cost = (
+        f"{console.counted(wanted.places, 'unit')} cost {money.shown(asked.cost.total_minor, currency)}, fees included"
+    )
     if asked.cost.total_minor > wanted.budget_minor:
         budget = money.shown(wanted.budget_minor, currency)
         raise InputError(f"{cost}, but the budget is {budget}. Nothing was launched: raise it, or launch fewer units.")

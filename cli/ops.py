@@ -98,7 +98,7 @@ def explain(typed: Id, *, as_json: Json = False) -> None:
         ("What was meant", [story.meant]),
         ("What was sent", story.sent or ["Nothing yet."]),
         ("What was read", [story.read]),
-        ("Where it stands", [story.stands]),
+        ("Where it stands", story.stands),
         ("What is next", story.next),
     ):
         console.say("")

@@ -27,7 +27,8 @@ def reconcile(
         with transaction() as session:
             accounts = [lookup.requester(session, requester).id]
     failed = [error for account in accounts if (error := _problem(account, full=full))]
-    console.say(f"{len(accounts) - len(failed)} accounts were compared with their vendors. See `crowdops run list`.")
+    done = console.counted(len(accounts) - len(failed), "account")
+    console.say(f"Compared with the vendor: {done}. See `crowdops run list`.")
     if failed:
         raise FailedError("\n".join(f"A vendor could not be asked. {error}" for error in failed))
 

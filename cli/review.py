@@ -49,8 +49,8 @@ def approve(
     if as_json:
         console.document({"run": run.id, "planned": planned, "existing": there})
         return
-    console.say(f"{planned} approvals are planned for {run.name}.")
+    console.say(f"Planned for {run.name}: {console.counted(planned, 'approval')}.")
     if there:
-        console.say(f"{there.total()} were there already: {console.cell(there)}.")
+        console.say(f"There already: {console.counted(there.total(), 'approval')} ({console.cell(there)}).")
     if not operations:
         console.say("No work waits for a decision. See `crowdops run show`, or ask the vendor: `crowdops reconcile`.")

@@ -166,7 +166,7 @@ def show(name: Named, *, as_json: Json = False) -> None:
     if strange:
         console.table(("finding", "about", "detail"), [(row.finding, row.subject, row.detail) for row in strange])
     if seen.review:
-        console.say(f"{seen.review} operations wait for a person: `crowdops ops list --state review --run {run.id}`.")
+        console.say(f"For a person to decide: {seen.review}. See `crowdops ops list --state review --run {run.id}`.")
 
 
 def _facts(session: Session, run: TaskRun) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Self
 from uuid import UUID
@@ -177,7 +178,7 @@ class Progress:
 
 def _notes(seen: Snapshot) -> list[str]:
     """What a person should know besides the numbers."""
-    notes = [f"{seen.open} operations open, {seen.review} for a person to decide"]
+    notes = [f"{console.counted(seen.open, 'operation')} open, {seen.review} for a person to decide"]
     if seen.review:
         notes.append(f"Decide with `crowdops ops list --state review --run {seen.run_id}`.")
     if seen.paused is not None:
@@ -197,14 +198,11 @@ def _print(seen: Snapshot, *, as_json: bool) -> None:
 
 def follow(run_id: UUID, *, as_json: bool = False) -> None:
     """Show a run until it is completed, or until Ctrl-C."""
-    with Progress(as_json=as_json) as progress:
+    with suppress(KeyboardInterrupt), Progress(as_json=as_json) as progress:
         while True:
             with transaction() as session:
                 seen = snapshot(session, run_id)
             progress.show(seen)
             if seen.is_completed:
                 return
-            try:
-                time.sleep(EVERY)
-            except KeyboardInterrupt:
-                return
+            time.sleep(EVERY)

@@ -5,6 +5,9 @@ shutdown, pool and queue changes) with 403. Its JSON API answers only when FLOWE
 Procfile does; a Flower that listens elsewhere must have `--basic_auth` instead.
 """  # noqa: INP001 - Flower reads this file by its path
 
+from typing import Any
+
+from flower.events import EventsState
 from flower.urls import settings as application
 from tornado.httputil import HTTPHeaders
 from tornado.web import OutputTransform
@@ -29,6 +32,19 @@ class OwnPagesOnly(OutputTransform):
 
 
 application["transforms"] = [OwnPagesOnly]
+
+
+def _without_dispatches(state: EventsState, event: dict[str, Any]) -> None:
+    """The dispatcher runs every second and says nothing a person looks for; its runs would push the vendors' work out.
+
+    Its workers send no events of it (`tasks.dispatch`), so what is left to drop is the word that it was sent.
+    """
+    if event.get("name") != "crowdops.dispatch":
+        _every_event(state, event)
+
+
+_every_event = EventsState.event
+EventsState.event = _without_dispatches
 
 state = settings().home / "flower"
 state.mkdir(mode=0o700, parents=True, exist_ok=True)

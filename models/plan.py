@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import func, select, tuple_, update
+from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import object_session
 
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from models.unit import Unit
 
 DEFAULT_KEY = "1"
-#: Postgres takes 65,535 parameters a statement, and a row has thirteen.
-_ROWS = 4000
+_AT_ONCE = 10_000
+"""Ids in one query; Postgres takes 65,535 parameters."""
 
 
 class ConflictError(Exception):
@@ -67,20 +67,25 @@ def plan(session: Session, intents: Sequence[Intent]) -> list[Operation]:
     Raises:
         ConflictError: a key was used before with another amount or body.
     """
-    for start in range(0, len(intents), _ROWS):
-        rows = [intent.row() for intent in intents[start : start + _ROWS]]
-        session.execute(insert(Operation).values(rows).on_conflict_do_nothing())
-    return [_same(found, intent) for found, intent in zip(_by_key(session, intents), intents, strict=True)]
+    if intents:
+        session.execute(insert(Operation).on_conflict_do_nothing(), [intent.row() for intent in intents])
+    return [_same(found, intent) for found, intent in zip(_existing(session, intents), intents, strict=True)]
 
 
-def _by_key(session: Session, intents: Sequence[Intent]) -> list[Operation]:
-    key = tuple_(Operation.requester_id, Operation.kind, Operation.target, Operation.key)
-    found: dict[tuple[object, ...], Operation] = {}
-    for start in range(0, len(intents), _ROWS):
-        keys = [(i.requester_id, i.kind, i.target, i.key) for i in intents[start : start + _ROWS]]
-        for operation in session.scalars(select(Operation).where(key.in_(keys))):
-            found[operation.requester_id, operation.kind, operation.target, operation.key] = operation
-    return [found[i.requester_id, i.kind, i.target, i.key] for i in intents]
+def _existing(session: Session, intents: Sequence[Intent]) -> list[Operation]:
+    found: dict[UUID, Operation] = {}
+    ids = [intent.id for intent in intents]
+    for start in range(0, len(ids), _AT_ONCE):
+        rows = session.scalars(select(Operation).where(Operation.id.in_(ids[start : start + _AT_ONCE])))
+        found |= {row.id: row for row in rows}
+    return [found.get(intent.id) or _of_key(session, intent) for intent in intents]
+
+
+def _of_key(session: Session, intent: Intent) -> Operation:
+    """What holds the key of an intent that has another id: the amount is part of an id, and is not the same."""
+    names = ("requester_id", "kind", "target", "key")
+    same = (getattr(Operation, name) == getattr(intent, name) for name in names)
+    return session.scalars(select(Operation).where(*same)).one()
 
 
 def _same(found: Operation, intent: Intent) -> Operation:

@@ -23,7 +23,14 @@ class TransactionOpenError(RuntimeError):
 
 @lru_cache(maxsize=1)
 def _engine_of(_pid: int) -> Engine:
-    return create_engine(settings().database(), pool_pre_ping=True, pool_size=8, connect_args={"connect_timeout": 5})
+    # Parameters hold workers' names, which have no place in an exception.
+    return create_engine(
+        settings().database(),
+        hide_parameters=True,
+        pool_pre_ping=True,
+        pool_size=8,
+        connect_args={"connect_timeout": 5},
+    )
 
 
 def engine() -> Engine:

@@ -16,6 +16,8 @@ from tasks import failpoints, schedule
 MONEY, CONTROL = "money", "control"
 #: One rotation of messages that a dead worker held (seconds x rounds); kombu's default takes over a minute and a half.
 _RESTORE = {"unacked_restore_interval": 5, "unacked_restore_throttle": 1}
+#: A publisher that finds no broker gives up at once; the connection of a worker is kept up by other settings.
+_PUBLISH = {"max_retries": 0}
 _SOCKET = {"socket_timeout": 10, "socket_connect_timeout": 5, "socket_keepalive": True, "health_check_interval": 10}
 
 
@@ -37,6 +39,7 @@ def _configuration() -> dict[str, Any]:
         "broker_transport_options": {
             "visibility_timeout": timing.visibility,
             "global_keyprefix": "crowdops:",
+            **_PUBLISH,
             **_SOCKET,
             **_RESTORE,
         },
@@ -61,7 +64,6 @@ def _configuration() -> dict[str, Any]:
         "worker_send_task_events": True,
         "worker_prefetch_multiplier": 1,
         "worker_soft_shutdown_timeout": timing.soft_limit,
-        "worker_enable_soft_shutdown_on_idle": True,
         "worker_max_tasks_per_child": 5000,
         "beat_schedule": schedule.entries(),
         "beat_schedule_filename": str(settings().home / "beat-schedule"),

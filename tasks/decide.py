@@ -69,9 +69,9 @@ def retry(session: Session, operation_id: UUID) -> Operation:
             f"Operation {operation_id} fell with the one before it. Try that again, and this comes along: "
             f"`crowdops ops retry {before.id}`."
         )
-    newest = _newest(session, operation)
+    last = newest(session, operation)
     # A second command finds what the first one planned.
-    return newest if newest.state not in _FALLEN else plan.retry(session, newest)
+    return last if last.state not in _FALLEN else plan.retry(session, last)
 
 
 def resolve(  # noqa: PLR0913 - a decision has four parts
@@ -127,7 +127,7 @@ def _note(session: Session, operation: Operation, who: str, text: str) -> None:
     operation.note = f"{operation.note}\n{line}" if operation.note else line
 
 
-def _newest(session: Session, operation: Operation) -> Operation:
+def newest(session: Session, operation: Operation) -> Operation:
     """The last try of the same intent."""
     base = operation.key.partition("~")[0]
     same = (

@@ -5,13 +5,13 @@ A backlog is rows, not messages; so emptying the broker costs one window, and no
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 from kombu.exceptions import OperationalError
-from sqlalchemy import Row, and_, func, or_, select, update
+from sqlalchemy import Row, and_, func, or_, select, tuple_, update
 
 from models.attempt import Attempt
 from models.clock import now
@@ -19,7 +19,7 @@ from models.operation import IN_DOUBT, Operation, State
 from models.requester import Requester
 from models.session import transaction
 from models.settings import settings
-from providers import kind_of
+from providers import installed, kind_of
 from providers.contract import Kind
 from tasks import engine, pacing
 from tasks.celery import MONEY, app
@@ -30,11 +30,13 @@ AT_ONCE = 50
 """Operations that one message carries when each needs a request of its own."""
 WINDOW = 10
 """Seconds of an account's pace that are out as messages at a time."""
+_LOCK = 7_420_119
+"""Number of the advisory lock under which one process at a time chooses what to nudge."""
 MOST = 5000
 """Rows looked at in one go."""
 
 
-@app.task(name="crowdops.dispatch")
+@app.task(name="crowdops.dispatch", send_events=False)
 def dispatch() -> None:
     """Sweep, then publish a nudge for what is due."""
     sweep()
@@ -56,18 +58,32 @@ Message = tuple[str, str, list[UUID]]
 def take() -> list[Message]:
     """Mark a window of due rows as nudged, committed, and return their messages in the order to publish."""
     with transaction() as session:
+        # One dispatcher at a time, so that no row is nudged twice and the windows hold.
+        session.execute(select(func.pg_advisory_xact_lock(_LOCK)))
         busy = set(session.scalars(select(Attempt.lane).where(Attempt.closed_at.is_(None), Attempt.lane.isnot(None))))
-        messages = list(_messages(session.execute(_due()).all(), busy))
+        out = {(account, kind): many for account, kind, many in session.execute(_out())}
+        messages = list(_messages(session.execute(_due()).all(), busy, out))
         ids = [operation_id for _, _, members in messages for operation_id in members]
         nudged = update(Operation).where(Operation.id.in_(ids)).values(nudged_at=now())
         session.execute(nudged, execution_options={"synchronize_session": False})
     return messages
 
 
+def _long_ago() -> Any:  # noqa: ANN401 - an SQL expression
+    return now() - timedelta(seconds=settings().timing.nudge_window)
+
+
+def _out() -> Any:  # noqa: ANN401 - a SELECT
+    """How many operations of each account and kind were nudged within the window and are still to be worked on."""
+    waiting = and_(Operation.state.in_((State.PLANNED, *IN_DOUBT)), Operation.next_at <= now())
+    lot = (Operation.requester_id, Operation.kind)
+    return select(*lot, func.count()).where(waiting, Operation.nudged_at >= _long_ago()).group_by(*lot)
+
+
 def _due() -> Any:  # noqa: ANN401 - a SELECT
-    """What may be nudged now, one of each run in turn."""
-    long_ago = now() - timedelta(seconds=settings().timing.nudge_window)
-    quiet = or_(Operation.nudged_at.is_(None), Operation.nudged_at < long_ago)
+    """What may be nudged now, one of each run in turn; what no installed provider knows is left alone."""
+    quiet = or_(Operation.nudged_at.is_(None), Operation.nudged_at < _long_ago())
+    known = [(vendor, kind) for vendor, provider in installed().items() for kind in provider.KINDS]
     in_doubt = and_(Operation.state.in_(IN_DOUBT), Operation.next_at <= now(), pacing.is_open(Operation.requester_id))
     lot = (Operation.requester_id, Operation.kind, Operation.run_id)
     turn = func.row_number().over(partition_by=lot, order_by=(Operation.next_at, Operation.id))
@@ -82,20 +98,22 @@ def _due() -> Any:  # noqa: ANN401 - a SELECT
             Requester.rate,
         )
         .join(Requester, Requester.id == Operation.requester_id)
-        .where(quiet, or_(engine.due(), in_doubt))
+        .where(quiet, or_(engine.due(), in_doubt), tuple_(Requester.provider_type, Operation.kind).in_(known))
         .order_by(turn)
         .limit(MOST)
     )
 
 
-def _messages(rows: Sequence[Row[Any]], busy: set[str | None]) -> Iterator[Message]:
+def _messages(
+    rows: Sequence[Row[Any]], busy: set[str | None], out: Mapping[tuple[UUID, str], int]
+) -> Iterator[Message]:
     """Group rows into messages, as many as the window of their account and kind has room for."""
     groups: dict[tuple[Any, ...], list[UUID]] = defaultdict(list)
     window: dict[tuple[UUID, Kind], int] = {}
     for row in rows:
         kind = kind_of(row.provider_type, row.kind)
-        room = window.setdefault((row.account, kind), _room(kind, row, busy))
-        if not room:
+        room = window.setdefault((row.account, kind), _room(kind, row, busy) - out.get((row.account, row.kind), 0))
+        if room <= 0:
             continue
         window[row.account, kind] = room - 1
         planned = row.state is State.PLANNED

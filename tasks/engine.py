@@ -239,7 +239,7 @@ def confirm(session: Session, results: dict[UUID, dict[str, Any]]) -> None:
 
 def resolve(ids: Sequence[UUID]) -> None:
     """Read back those of `ids` whose outcome is in doubt and whose time has come."""
-    for account, kind, requests, histories in _in_doubt(ids):
+    for account, kind, requests, histories, attempts in _in_doubt(ids):
         unread = [r for r in requests if verdict.resend_unread(kind, histories[r.id])]
         decided = {r.id: Verdict(State.PLANNED, 0, "sent again under the same token") for r in unread}
         asked = [request for request in requests if request.id not in decided]
@@ -247,8 +247,10 @@ def resolve(ids: Sequence[UUID]) -> None:
         failpoints.hit("after_read")
         for request, outcome in zip(asked, outcomes, strict=True):
             decided[request.id] = verdict.after_read(kind, outcome, histories[request.id], settings().timing)
+        # A read that took too long may be older than a newer send, of which it says nothing.
+        owner = Operation.state.in_(IN_DOUBT) & Operation.attempt_id.in_(attempts)
         with transaction() as session:
-            _move(session, decided, _results(asked, outcomes), Operation.state.in_(IN_DOUBT))
+            _move(session, decided, _results(asked, outcomes), owner)
         if asked:
             pacing.learn(account.id, verdict.summary({_read_label(o) for o in outcomes}), _detail(outcomes))
 
@@ -258,8 +260,11 @@ def _read_label(outcome: Outcome) -> AttemptOutcome:
     return verdict.label(outcome) if isinstance(outcome, NotSentError | UnknownError) else AttemptOutcome.DONE
 
 
-def _in_doubt(ids: Sequence[UUID]) -> list[tuple[Account, Kind, list[Request], dict[UUID, History]]]:
-    """Take doubtful operations for reading, so that two workers do not ask the same; grouped by account and kind."""
+def _in_doubt(ids: Sequence[UUID]) -> list[tuple[Account, Kind, list[Request], dict[UUID, History], list[UUID | None]]]:
+    """Take doubtful operations for reading, so that two workers do not ask the same; grouped by account and kind.
+
+    Each group comes with the attempts that are read back.
+    """
     groups: dict[tuple[UUID, str], list[Operation]] = defaultdict(list)
     with transaction() as session:
         wanted = select(Operation).where(
@@ -281,6 +286,7 @@ def _in_doubt(ids: Sequence[UUID]) -> list[tuple[Account, Kind, list[Request], d
                 kind_of(rows[0].requester.provider_type, kind),
                 to_requests(session, rows),
                 histories,
+                [row.attempt_id for row in rows],
             )
             for (_, kind), rows in groups.items()
         ]

@@ -1,12 +1,12 @@
-"""Prolific's words, numbers, dates and studies become ours and back; pure functions.
+"""Prolific's words, numbers and studies become ours and back; pure functions.
 
 Facts are those of Prolific's OpenAPI document of February 2026.
 """
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from decimal import ROUND_HALF_UP, Decimal
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 from uuid import UUID
@@ -49,6 +49,7 @@ _WORD = 40
 """Characters of a status that are kept; an unknown one may be anything."""
 
 
+@lru_cache(maxsize=256)
 def word(text: str) -> str:
     """A status as we write it: upper case, parted by single blanks (``TIMED-OUT`` and ``timed_out`` are one word)."""
     return " ".join(re.split(r"[\s_-]+", text.strip().upper()))[:_WORD]
@@ -84,17 +85,6 @@ def _number(value: object) -> Decimal:
     if isinstance(value, bool) or not isinstance(value, int | Decimal) or not -_BOUND < value < _BOUND:
         raise ValueError("not a number of a sensible size")
     return Decimal(value)
-
-
-def moment(text: object) -> str | None:
-    """A time in ISO 8601, UTC; Prolific writes a blank or a T, with or without a zone. None if it is not readable."""
-    try:
-        read = datetime.fromisoformat(text) if isinstance(text, str) else None
-    except ValueError:
-        return None
-    if read is None:
-        return None
-    return (read if read.tzinfo else read.replace(tzinfo=UTC)).astimezone(UTC).isoformat()
 
 
 def internal_name(operation: UUID) -> str:

@@ -22,13 +22,11 @@ def observe(client: Client, study: str) -> Iterator[Sequence[Observation]]:
 
 
 def _observation(submission: Submission) -> Observation:
-    times = {"started_at": submission.started_at, "completed_at": submission.completed_at}
     return Observation(
         submission_id=submission.id,
         worker_name=submission.participant,
         status=mapping.agent_status(submission.status),
         word=submission.status,
-        facts={name: at for name, at in times.items() if at is not None},
     )
 
 

@@ -22,7 +22,6 @@ Ident = Annotated[str, Field(pattern="^[0-9A-Za-z_-]{1,64}$")]
 Word = Annotated[str, AfterValidator(mapping.word)]
 Whole = Annotated[int, BeforeValidator(mapping.whole)]
 Minor = Annotated[int, BeforeValidator(mapping.minor)]
-Moment = Annotated[str | None, BeforeValidator(mapping.moment)]
 
 
 class _Shape(BaseModel):
@@ -54,8 +53,6 @@ class Submission(Decided):
     """A submission; lists and single reads name the participant differently."""
 
     participant: Ident = Field(validation_alias=AliasChoices("participant_id", "participant"))
-    started_at: Moment = None
-    completed_at: Moment = None
 
 
 class Balance(_Shape):

@@ -151,6 +151,11 @@ class Scene:
             clock.advance(session, timedelta(seconds=seconds))
         self.simulator.advance(seconds)
 
+    def seconds_until(self, moment):
+        """How far off a time is."""
+        with transaction() as session:
+            return (moment - session.scalar(select(clock.now()))).total_seconds()
+
     # --- looking ------------------------------------------------------------------------------------------------
 
     def get(self, table, key):

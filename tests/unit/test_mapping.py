@@ -1,4 +1,4 @@
-"""Prolific's words, numbers, dates and studies become ours and back; and what each state proves."""
+"""Prolific's words, numbers and studies become ours and back; and what each state proves."""
 
 from decimal import Decimal
 from uuid import UUID
@@ -85,22 +85,6 @@ def test_counts_are_whole_and_not_negative():
     for value in (-1, Decimal("1.5"), True, "4"):
         with pytest.raises(ValueError, match="not a"):
             mapping.whole(value)
-
-
-@pytest.mark.parametrize(
-    ("text", "read"),
-    [
-        ("2021-05-20 11:03:00.457000+00:00", "2021-05-20T11:03:00.457000+00:00"),
-        ("2023-01-27T13:57:04.267000Z", "2023-01-27T13:57:04.267000+00:00"),
-        ("2023-01-27T15:57:04+02:00", "2023-01-27T13:57:04+00:00"),
-        ("2023-01-27 13:57:04", "2023-01-27T13:57:04+00:00"),
-        ("yesterday", None),
-        (None, None),
-        (5, None),
-    ],
-)
-def test_times_are_read_with_a_blank_or_a_t_and_unreadable_ones_are_none(text, read):
-    assert mapping.moment(text) == read
 
 
 def test_a_draft_has_one_place_our_id_and_a_review_for_every_code():

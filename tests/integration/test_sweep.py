@@ -1,0 +1,122 @@
+"""What dead workers held comes back, what can no longer happen is let go, and time decides by the database's clock."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from models.attempt import AttemptOutcome
+from models.operation import Operation, State
+from models.session import transaction
+from tasks import engine
+from tasks.sweep import sweep
+from tests.integration.scene import BULK, DRAFT
+
+
+@pytest.fixture
+def died(scene):
+    """A draft that a worker claimed and never recorded."""
+    scene.plan(2)
+    engine.claim([scene.only("draft").id])
+    return scene.only("draft")
+
+
+def test_a_claim_within_its_lease_is_left_alone(scene, died, timing):
+    scene.later(timing().lease - 5)
+    sweep()
+    assert scene.only("draft").state is State.SENDING
+    assert scene.attempts()[0].closed_at is None
+    assert died.attempts == 1
+
+
+def test_a_lapsed_claim_is_unknown_and_its_attempt_is_lost(scene, died, timing):
+    scene.later(timing().lease + 1)
+    sweep()
+    assert scene.only("draft").state is State.UNKNOWN
+    assert scene.attempts()[0].outcome is AttemptOutcome.LOST
+    assert scene.attempts()[0].closed_at is not None
+    scene.settle()
+    assert len(scene.effects("draft")) == 1
+    assert died.state is State.SENDING
+
+
+def test_a_worker_that_died_after_its_request_left_one_effect(scene, timing, monkeypatch):
+    scene.plan(1)
+    with monkeypatch.context() as patch, pytest.raises(MemoryError):
+        patch.setattr(engine, "_record", lambda *_: (_ for _ in ()).throw(MemoryError))
+        scene.send(scene.only("draft"))
+    assert len(scene.effects("draft")) == 1
+    scene.later(timing().lease + 1)
+    scene.settle()
+    assert scene.states() == {State.CONFIRMED}
+    assert scene.calls(DRAFT) == 1
+
+
+def test_a_lost_attempt_gives_its_lane_back(scene, timing):
+    run = scene.live(4)
+    first, second, third, fourth = scene.approve(run, *scene.completed(run, 4))
+    engine.claim([first.id, second.id])
+    assert engine.claim([third.id, fourth.id]) == []
+    scene.later(timing().lease + 1)
+    sweep()
+    assert len(engine.claim([third.id, fourth.id])) == 1
+    assert scene.calls(BULK) == 0
+
+
+@pytest.mark.parametrize("fallen", [State.REJECTED, State.CANCELLED])
+def test_what_waits_for_a_fallen_operation_shares_its_end(scene, fallen):
+    scene.plan(2)
+    with transaction() as session:
+        draft = session.get_one(Operation, scene.only("draft").id)
+        draft.state, draft.reason = fallen, "the title is too long"
+    sweep()
+    assert scene.states("publish") == {fallen}
+    sweep()
+    assert scene.states("launch") == {fallen}
+    assert scene.only("publish").reason == f"the {fallen} operation before it: the title is too long"
+    assert all(row.settled_at is not None for row in scene.operations("publish", "launch"))
+
+
+def test_what_waits_for_an_operation_in_review_goes_on_waiting(scene):
+    scene.plan(1)
+    with transaction() as session:
+        session.get_one(Operation, scene.only("draft").id).state = State.REVIEW
+    sweep()
+    assert scene.states("publish", "launch") == {State.PLANNED}
+
+
+def test_an_operation_whose_attempts_are_used_up_goes_to_review(scene, timing):
+    most = timing(max_attempts=2).max_attempts
+    run = scene.plan(1)
+    scene.simulator.faults.next(DRAFT, "drop_before", times=most)
+    for _ in range(40):
+        scene.turn()
+        scene.later(30)
+    draft = scene.only("draft")
+    assert (draft.state, draft.attempts) == (State.REVIEW, most)
+    assert "attempts used up" in draft.reason
+    assert scene.calls(DRAFT) == most
+    assert scene.states("publish", "launch") == {State.PLANNED}
+    assert run
+
+
+def test_sweepers_at_once_do_no_harm(scene, timing):
+    for number in range(10):
+        scene.plan(3, f"run {number}")
+    engine.claim([row.id for row in scene.operations("draft")])
+    scene.later(timing().lease + 1)
+    with ThreadPoolExecutor(6) as pool:
+        for done in [pool.submit(sweep) for _ in range(12)]:
+            done.result()
+    assert scene.states("draft") == {State.UNKNOWN}
+    assert {attempt.outcome for attempt in scene.attempts()} == {AttemptOutcome.LOST}
+
+
+def test_moving_the_clock_moves_what_is_due(scene):
+    scene.plan(1)
+    with transaction() as session:
+        session.get_one(Operation, scene.only("draft").id).next_at = engine.after(3600)
+    assert engine.claim([scene.only("draft").id]) == []
+    scene.later(3599)
+    assert engine.claim([scene.only("draft").id]) == []
+    scene.later(1)
+    assert len(engine.claim([scene.only("draft").id])) == 1
