@@ -6,7 +6,7 @@ from cli import console
 from cli.servers import embedded
 from models import migrations
 
-app = typer.Typer(no_args_is_help=True, help="Prepare the database.")
+app = typer.Typer(no_args_is_help=True, add_completion=False)
 
 
 @app.callback()

@@ -20,6 +20,7 @@ from models.requester import Requester
 from models.session import engine, transaction
 from models.settings import settings
 from providers import account_of, provider_of
+from providers.errors import RejectedError
 from tasks import pacing
 from tasks.celery import app as fleet
 
@@ -121,9 +122,14 @@ def _accounts() -> Iterator[Finding]:
 
 
 def _credential(row: Requester, name: str) -> Iterator[Finding]:
-    provider = provider_of(account_of(row))
-    provider.check()
-    balance = provider.balance()
+    try:
+        provider = provider_of(account_of(row))
+        provider.check()
+        balance = provider.balance()
+    except RejectedError as error:
+        added = f"{console.cell(row.facts)}, credential {row.credential}"
+        yield Finding(name, "wrong", f"{error} It was added with {added}: are they right?")
+        return
     left = money.shown(balance.total_minor, balance.currency)
     yield Finding(name, "ok", f"{row.provider_type} accepts the credential at {row.credential}; {left} available")
 

@@ -16,7 +16,7 @@ from models.settings import settings
 from models.task_run import TaskRun
 from providers import installed
 from providers.contract import Repeat
-from tasks import decide, pacing
+from tasks import pacing
 
 _OUTCOMES = {
     None: "it is under way",
@@ -122,12 +122,19 @@ def _next(session: Session, operation: Operation) -> list[str]:
         case State.REVIEW:
             return _choices(operation)
         case State.REJECTED | State.CANCELLED:
-            again = decide.newest(session, operation)
-            if again.id != operation.id:
-                return [f"It was tried again as operation {again.id}, which is {again.state}."]
-            return [f"Nothing. If it is still wanted: `crowdops ops retry {operation.id}` plans it anew."]
+            return [_again(session, operation)]
         case State.CONFIRMED:
             return ["Nothing: it is final."]
+
+
+def _again(session: Session, operation: Operation) -> str:
+    same = (Operation.requester_id, Operation.kind, Operation.target)
+    tries = select(Operation).where(*(column == getattr(operation, column.key) for column in same))
+    later = tries.where(Operation.key.startswith(operation.key.partition("~")[0] + "~", autoescape=True))
+    last = session.scalars(later.order_by(Operation.created_at.desc()).limit(1)).first()
+    if last is not None and last.id != operation.id:
+        return f"It was tried again as operation {last.id}, which is {last.state}."
+    return f"Nothing. If it is still wanted: `crowdops ops retry {operation.id}` plans it anew."
 
 
 def _waits_for(session: Session, operation: Operation) -> str:

@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from cli import console, lookup, money
-from cli.failure import InputError, UnknownNameError
+from cli.failure import FailedError, InputError, UnknownNameError
 from cli.runfile import Wanted
 from models.identity import run_id
 from models.operation import Operation
@@ -21,7 +21,7 @@ from models.task_run import TaskRun
 from models.unit import Unit
 from providers import provider_class
 from providers.contract import CrowdProvider, Quote
-from providers.errors import RejectedError
+from providers.errors import ProviderError, RejectedError
 from tasks import dispatch, failpoints, runs
 
 
@@ -76,12 +76,15 @@ def price(provider: CrowdProvider, wanted: Wanted) -> Price:
 
     Raises:
         InputError: it costs more than its budget or than the account has, or the vendor refuses to say.
+        FailedError: the vendor does not answer, or the account's credential is no good.
     """
     currency = wanted.file.currency
     try:
         asked = Price(provider.quote(wanted.pay_minor, currency, wanted.places), provider.balance())
     except RejectedError as error:
         raise InputError(f"{error} Nothing was launched.") from None
+    except ProviderError as error:
+        raise FailedError(f"The vendor could not be asked what this costs, so nothing was launched: {error}") from None
     for quote in (asked.cost, asked.balance):
         if quote.currency != currency:
             raise InputError(f"The account is in {quote.currency}, the run file in {currency}. Nothing was launched.")
@@ -126,6 +129,6 @@ def launch(requester: Requester, wanted: Wanted, *, sandbox: bool) -> Launched:
 
 def _planned(session: Session, run: TaskRun, *, fresh: bool) -> Launched:
     kinds = select(Operation.kind, func.count()).where(Operation.run_id == run.id).group_by(Operation.kind)
-    operations = Counter(dict(session.execute(kinds.order_by(func.min(Operation.created_at))).tuples().all()))
+    operations = Counter(dict(session.execute(kinds.order_by(func.min(Operation.created_at))).all()))
     units = session.scalars(select(func.count()).where(Unit.task_run_id == run.id)).one()
     return Launched(run.id, units, dict(operations), fresh)

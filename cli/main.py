@@ -35,8 +35,9 @@ class _Later(TyperCommand):
     def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:  # noqa: ANN401 - the context's class is private to typer
         """Hand over to the real command; its context leads back to it, never to this one."""
         module, _, attribute = self.where.partition(":")
-        found = getattr(import_module(module), attribute)
-        return typer.main.get_command(_app_of(found)).make_context(info_name, args, parent, **extra)
+        command = typer.main.get_command(_app_of(getattr(import_module(module), attribute)))
+        command.help = command.help or self.help
+        return command.make_context(info_name, args, parent, **extra)
 
 
 def _app_of(found: Any) -> typer.Typer:  # noqa: ANN401 - an app, or a function that is the only command of one

@@ -21,10 +21,7 @@ from models.session import transaction
 from tasks import decide, dispatch
 from tasks.decide import Decision
 
-app = typer.Typer(
-    no_args_is_help=True,
-    help="Look into operations (every intended vendor call), and decide where a person must.",
-)
+app = typer.Typer(no_args_is_help=True, add_completion=False)
 Id = Annotated[str, typer.Argument(metavar="ID", help="The operation's id, or its first 8 digits or more.")]
 
 

@@ -8,7 +8,9 @@ import typer
 from cli import console, lookup
 from cli.failure import FailedError
 from cli.servers import embedded
+from models.requester import Requester
 from models.session import transaction
+from providers import account_of, provider_of
 from providers.errors import ProviderError
 from tasks import reconcile as rounds
 
@@ -35,7 +37,10 @@ def reconcile(
 
 def _problem(account: UUID, *, full: bool) -> ProviderError | None:
     """Why an account could not be compared; the others go on."""
+    with transaction() as session:
+        row = session.get_one(Requester, account)
     try:
+        provider_of(account_of(row)).check()
         rounds.reconcile_account(account, full=full)
     except ProviderError as error:
         return error

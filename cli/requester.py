@@ -19,7 +19,7 @@ from providers.contract import CrowdProvider
 from providers.errors import AccountError
 from tasks import dispatch, pacing
 
-app = typer.Typer(no_args_is_help=True, help="Add accounts at vendors; pause and resume them.")
+app = typer.Typer(no_args_is_help=True, add_completion=False)
 Named = Annotated[str, typer.Argument(metavar="NAME", help="The account's name.")]
 
 
@@ -37,7 +37,7 @@ def add(  # noqa: PLR0913 - each option is one fact of an account
         typer.Option(
             "--credential",
             metavar="env:NAME|file:PATH",
-            help="Where the workers find the token; never the token itself. [default: env:CROWDOPS_<PROVIDER>_TOKEN]",
+            help="Where the workers find the token, never the token itself; env:CROWDOPS_<PROVIDER>_TOKEN if left out.",
         ),
     ] = None,
     as_json: Json = False,

@@ -16,7 +16,7 @@ from models.session import transaction
 from models.status import AgentStatus
 from tasks import dispatch
 
-app = typer.Typer(no_args_is_help=True, help="Decide on the work that came back.")
+app = typer.Typer(no_args_is_help=True, add_completion=False)
 
 
 @app.callback()

@@ -18,7 +18,7 @@ from models.session import transaction
 from models.task_run import TaskRun
 from providers import account_of, provider_of
 
-app = typer.Typer(no_args_is_help=True, help="Launch runs, list them, and follow them.")
+app = typer.Typer(no_args_is_help=True, add_completion=False)
 Named = Annotated[str, typer.Argument(metavar="NAME|ID", help="The run's name, its id, or the beginning of its id.")]
 
 

@@ -166,11 +166,12 @@ def _for_vendor(document: Document, args_of: Callable[[str], type[BaseModel] | N
     checked = _checked(document, args, given, ("provider",))
     if checked is None:
         return {}
-    found = checked.model_dump(mode="json")
     try:
+        found = checked.model_dump(mode="json")
         canonical(found)
     except (ValueError, TypeError) as error:
         document.problem(("provider",), f"cannot be stored: {error}")
+        return {}
     return {"provider": found}
 
 

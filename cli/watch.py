@@ -104,7 +104,7 @@ def snapshots(session: Session, run_ids: Sequence[UUID]) -> list[Snapshot]:
         for (kind, state), number in parts.items():
             operations[run_id][kind][state] = number
     paused = select(TaskRun.id, Requester.paused_reason).join(Requester, Requester.id == TaskRun.requester_id)
-    reasons = dict(session.execute(paused.where(TaskRun.id.in_(run_ids), ~pacing.is_open(Requester.id))).tuples().all())
+    reasons = dict(session.execute(paused.where(TaskRun.id.in_(run_ids), ~pacing.is_open(Requester.id))).all())
     runs = {run.id: run for run in session.scalars(select(TaskRun).where(TaskRun.id.in_(run_ids)))}
     return [
         Snapshot(

@@ -51,8 +51,9 @@ def by_value(values: type[Value]) -> Enum:
 class _Fallback(dict[str, Any]):
     """Rows of a vendor that is not installed load as the plain class instead of failing."""
 
-    def __missing__(self, _provider_type: str) -> None:
-        return None
+    def __missing__(self, _provider_type: str) -> Any:  # noqa: ANN401 - a Mapper
+        # SQLAlchemy asks only where a vendor's class is there, and that one knows the plain one.
+        return next(iter(self.values())).base_mapper
 
 
 def vendor_class(provider_type: str) -> dict[str, Any]:

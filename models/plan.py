@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import object_session
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from models.unit import Unit
 
 DEFAULT_KEY = "1"
+_FALLEN = (State.REJECTED, State.CANCELLED)
 _AT_ONCE = 10_000
 """Ids in one query; Postgres takes 65,535 parameters."""
 
@@ -109,6 +110,9 @@ def _session_of(instance: object) -> Session:
 def launch(run: TaskRun, units: Sequence[Unit], after_id: UUID | None = None) -> list[Operation]:
     """Plan one more place for each unit that has none yet, as an absolute number that the database knows."""
     session = _session_of(run)
+    # Whoever launches units of this run at the same moment waits here, and then sees their places.
+    session.refresh(run, ["places"], with_for_update=True)
+    _see_places(session, [unit for unit in units if unit.place is None])
     new = [unit for unit in units if unit.place is None]
     grown = (
         update(TaskRun).where(TaskRun.id == run.id).values(places=TaskRun.places + len(new)).returning(TaskRun.places)
@@ -132,6 +136,13 @@ def launch(run: TaskRun, units: Sequence[Unit], after_id: UUID | None = None) ->
             for unit in units
         ],
     )
+
+
+def _see_places(session: Session, units: Sequence[Unit]) -> None:
+    for start in range(0, len(units), _AT_ONCE):
+        ids = [unit.id for unit in units[start : start + _AT_ONCE]]
+        fresh = select(type(units[0])).where(type(units[0]).id.in_(ids))
+        session.scalars(fresh.execution_options(populate_existing=True)).all()
 
 
 def approve(run: TaskRun, agents: Sequence[Agent]) -> list[Operation]:
@@ -159,25 +170,29 @@ def approve(run: TaskRun, agents: Sequence[Agent]) -> list[Operation]:
     )
 
 
-def retry(session: Session, operation: Operation, after_id: UUID | None = None) -> Operation:
+def retry(session: Session, operation: Operation) -> Operation:
     """Try a refused or withdrawn intent again under the next key; what fell with it is planned again behind it.
+
+    Trying the same operation again twice is one new operation.
 
     Raises:
         IllegalMoveError: the operation is not over, or it was carried out.
     """
-    if operation.state not in (State.REJECTED, State.CANCELLED):
+    if operation.state not in _FALLEN:
         raise IllegalMoveError(f"Operation {operation.id} is {operation.state}; only a refused one is tried again.")
-    same = (Operation.requester_id, Operation.kind, Operation.target)
-    used = select(func.count()).where(*(column == getattr(operation, column.key) for column in same))
+    return _again(session, operation, operation.after_id)
+
+
+def _again(session: Session, operation: Operation, after_id: UUID | None) -> Operation:
+    base, _, times = operation.key.partition("~")
     intent = Intent(
         **{name: getattr(operation, name) for name in Intent.__slots__ if name not in ("key", "after_id")},
-        key=f"{operation.key.split('~')[0]}~{session.scalars(used).one() + 1}",
-        after_id=after_id or operation.after_id,
+        key=f"{base}~{int(times or 1) + 1}",
+        after_id=after_id,
     )
     again = plan(session, [intent])[0]
-    fallen = (State.REJECTED, State.CANCELLED)
-    for behind in session.scalars(
-        select(Operation).where(Operation.after_id == operation.id, Operation.state.in_(fallen))
-    ):
-        retry(session, behind, again.id)
+    # What is still planned behind it falls with the next sweep, so it comes along as well.
+    waiting = Operation.state.in_((*_FALLEN, State.PLANNED))
+    for behind in session.scalars(select(Operation).where(Operation.after_id == operation.id, waiting)):
+        _again(session, behind, again.id)
     return again

@@ -4,18 +4,26 @@ No redirect, no retry, no cookie, no proxy of the environment; a total deadline 
 vendor does.
 """
 
-from collections.abc import Mapping
-from json import dumps
-from urllib.parse import urlencode, urlsplit
+import asyncio
+import os
+from collections.abc import Coroutine, Mapping
+from concurrent.futures import CancelledError
+from functools import lru_cache
+from threading import Thread
+from typing import Any
 
-import httpcore
+import httpx
 from pydantic import SecretStr
 
 from models.session import assert_no_transaction
 from models.settings import settings
 from providers.errors import ProviderError
-from providers.outcome import Answer, outcome, redacted
-from providers.wire import exchange
+from providers.outcome import Answer, Broken, Reply, outcome, redacted
+
+MAX_BODY = 10 * 1024 * 1024
+LIMITS = httpx.Limits(max_connections=64, max_keepalive_connections=16, keepalive_expiry=5)
+"""An idle connection is dropped before servers usually drop theirs, so that few requests meet a closed one."""
+_NOT_WRITTEN = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 
 
 def call(
@@ -44,22 +52,74 @@ def call(
         TransactionOpenError: the caller has a database transaction open.
     """
     assert_no_transaction()
-    parts = urlsplit(url)
-    headers: dict[bytes | str, bytes | str] = {
-        "Host": parts.netloc,
+    deadline = settings().timing.http_deadline
+    headers = {
         "Accept": "application/json",
         # A compressed body could unpack to any size in one step, past the limit.
         "Accept-Encoding": "identity",
         "Authorization": authorization.get_secret_value(),
         "User-Agent": "crowdops",
     }
-    body = b""
-    if json is not None:
-        body = dumps(json, ensure_ascii=False, allow_nan=False).encode()
-        headers |= {"Content-Type": "application/json", "Content-Length": str(len(body))}
-    target = f"{url}?{urlencode(params)}" if params else url
-    request = httpcore.Request(method, target, headers=headers, content=body)
-    result = outcome(f"{method} {redacted(parts.path)}", exchange(request, settings().timing.http_deadline))
+    # A connection must stand after half the time, so that a deadline that passes later is known to be "perhaps sent".
+    phases = {"timeout": httpx.Timeout(deadline, connect=deadline / 4, pool=deadline / 4).as_dict()}
+    request = httpx.Request(method, url, params=params, json=json, headers=headers, extensions=phases)
+    result = outcome(f"{method} {redacted(request.url.path)}", _wait_for(_exchange(request, deadline)))
     if isinstance(result, ProviderError):
         raise result
     return result
+
+
+def _wait_for(exchange: Coroutine[Any, Any, Reply | Broken]) -> Reply | Broken:
+    """Run on this process's loop; whatever interrupts the wait also ends the request."""
+    loop, _ = _channel(os.getpid())
+    future = asyncio.run_coroutine_threadsafe(exchange, loop)
+    try:
+        return future.result()
+    except CancelledError:
+        return Broken("interrupted", written=True)
+    except BaseException:
+        future.cancel()
+        raise
+
+
+@lru_cache(maxsize=1)
+def _channel(_pid: int) -> tuple[asyncio.AbstractEventLoop, httpx.AsyncHTTPTransport]:
+    """A loop in a thread of its own and its connections; a forked child makes its own, as sockets must not be shared.
+
+    The bare transport has no redirects, cookies, retries or proxies that could be left on by mistake.
+    """
+    loop = asyncio.new_event_loop()
+    Thread(target=loop.run_forever, name="crowdops-http", daemon=True).start()
+    return loop, httpx.AsyncHTTPTransport(limits=LIMITS, trust_env=False)
+
+
+async def _exchange(request: httpx.Request, deadline: float) -> Reply | Broken:
+    """Errors are returned and not raised, since one that is raised drags the request with its token along."""
+    _, transport = _channel(os.getpid())
+    try:
+        async with asyncio.timeout(deadline):
+            response = await transport.handle_async_request(request)
+            try:
+                body = await _body(response)
+            finally:
+                await response.aclose()
+    except TimeoutError:
+        return Broken(f"no whole answer within {deadline:g} s", written=True)
+    except _NOT_WRITTEN as error:
+        return Broken(f"{type(error).__name__}: {redacted(str(error))}", written=False)
+    except (httpx.HTTPError, httpx.StreamError) as error:
+        # The text may quote what came back.
+        return Broken(type(error).__name__, written=True)
+    if body is None:
+        return Broken(f"the answer is larger than {MAX_BODY} bytes", written=True)
+    return Reply(response.status_code, dict(response.headers), body)
+
+
+async def _body(response: httpx.Response) -> bytes | None:
+    """The body, or None as soon as it is larger than `MAX_BODY`."""
+    parts = bytearray()
+    async for part in response.aiter_raw():
+        parts += part
+        if len(parts) > MAX_BODY:
+            return None
+    return bytes(parts)

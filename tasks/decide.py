@@ -69,9 +69,7 @@ def retry(session: Session, operation_id: UUID) -> Operation:
             f"Operation {operation_id} fell with the one before it. Try that again, and this comes along: "
             f"`crowdops ops retry {before.id}`."
         )
-    last = newest(session, operation)
-    # A second command finds what the first one planned.
-    return last if last.state not in _FALLEN else plan.retry(session, last)
+    return plan.retry(session, operation)
 
 
 def resolve(  # noqa: PLR0913 - a decision has four parts
@@ -125,15 +123,3 @@ def _note(session: Session, operation: Operation, who: str, text: str) -> None:
     moment = session.scalars(select(now())).one()
     line = f"{moment:%Y-%m-%d %H:%M:%S%z} {who}: {text}"
     operation.note = f"{operation.note}\n{line}" if operation.note else line
-
-
-def newest(session: Session, operation: Operation) -> Operation:
-    """The last try of the same intent."""
-    base = operation.key.partition("~")[0]
-    same = (
-        Operation.requester_id == operation.requester_id,
-        Operation.kind == operation.kind,
-        Operation.target == operation.target,
-        (Operation.key == base) | Operation.key.startswith(f"{base}~", autoescape=True),
-    )
-    return session.scalars(select(Operation).where(*same).order_by(Operation.created_at.desc()).limit(1)).one()

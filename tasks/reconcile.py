@@ -16,7 +16,7 @@ from models.tick import take
 from models.unit import Unit
 from providers import account_of, provider_of
 from providers.contract import CrowdProvider
-from providers.errors import ProviderError
+from providers.errors import ProviderError, RejectedError
 from tasks import pacing, register
 from tasks.celery import app
 from tasks.diff import Changes, diff
@@ -56,7 +56,9 @@ def reconcile_account(account_id: UUID, *, full: bool = False) -> None:
         except ProviderError as error:
             pacing.learn(account_id, label(error), str(error))
             log.warning("Reconcile of run %s was put off: %s", run_id, error)
-            return
+            # A refusal is about this run (its study is gone, say); anything else is about the vendor.
+            if not isinstance(error, RejectedError):
+                return
 
 
 def reconcile_run(provider: CrowdProvider, run_id: UUID, *, full: bool = False) -> None:

@@ -3,7 +3,8 @@
 A submission takes a launched unit of its run; one that finds none left is kept and reported.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TypeVar
 from uuid import UUID
 
 from sqlalchemy import case, select
@@ -22,31 +23,43 @@ from providers.contract import Observation
 from tasks import engine
 from tasks.diff import Changes, Move, Strange
 
+Row = TypeVar("Row")
+_AT_ONCE = 5000
+"""Rows in one statement; Postgres takes 65,535 parameters."""
+
 
 def write(session: Session, run: TaskRun, changes: Changes) -> bool:
-    """Put a listing's changes on record; False if some row moved since the listing, so that it must be seen again."""
-    _register(session, run, changes.new)
-    current = _advance(session, run, changes.moves)
+    """Put a listing's changes on record; False if some row moved since the listing, so that it must be seen again.
+
+    Who left comes first and gives the unit back, for whoever took the place.
+    """
+    moves = sorted(changes.moves, key=lambda move: UNIT_OF_AGENT[move.new] is not None)
+    current = [_advance(session, run, portion) for portion in _portions(moves)]
+    for portion in _portions(changes.new):
+        _register(session, run, portion)
     _report(session, run, changes.strange)
     session.flush()
-    return current
+    return all(current)
+
+
+def _portions(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
+    for start in range(0, len(rows), _AT_ONCE):
+        yield rows[start : start + _AT_ONCE]
 
 
 def _register(session: Session, run: TaskRun, rows: Sequence[Observation]) -> None:
     """Make an agent for every new submission, once, whoever else sees it at the same moment."""
-    if not rows:
-        return
     people = {
         worker_id(run.provider_type, row.worker_name): {"provider_type": run.provider_type, "name": row.worker_name}
         for row in rows
     }
     values = [{"id": key, **person} for key, person in sorted(people.items())]
-    session.execute(insert(Worker).values(values).on_conflict_do_nothing())
+    session.execute(insert(Worker).on_conflict_do_nothing(), values)
     by_id = {agent_id(run.requester_id, row.submission_id): row for row in rows}
     agents = [_agent_row(run, key, row) for key, row in sorted(by_id.items())]
-    made = insert(Agent).values(agents).on_conflict_do_nothing().returning(Agent.id)
-    fresh = set(session.scalars(made))
-    _assign(session, run, [(key, row) for key, row in by_id.items() if key in fresh])
+    made = session.scalars(insert(Agent).on_conflict_do_nothing().returning(Agent.id), agents).all()
+    fresh = session.scalars(select(Agent).where(Agent.id.in_(made))).all()
+    _seat(session, run, {agent: by_id[agent.id].status or AgentStatus.NONE for agent in fresh})
 
 
 def _agent_row(run: TaskRun, key: UUID, row: Observation) -> dict[str, object]:
@@ -62,19 +75,16 @@ def _agent_row(run: TaskRun, key: UUID, row: Observation) -> dict[str, object]:
     }
 
 
-def _assign(session: Session, run: TaskRun, rows: Sequence[tuple[UUID, Observation]]) -> None:
-    """Give each a unit, then let it advance to what the vendor shows; who left already never needed one."""
-    staying = [pair for pair in rows if UNIT_OF_AGENT[pair[1].status or AgentStatus.NONE] is not None]
-    units = iter(_free_units(session, run, len(staying)))
-    agents = {agent.id: agent for agent in session.scalars(select(Agent).where(Agent.id.in_([key for key, _ in rows])))}
-    for key, row in rows:
-        agent, unit = agents[key], next(units, None) if (key, row) in staying else None
-        if unit is not None:
-            _bind(agent, unit)
-        elif (key, row) in staying:
-            told = "more people worked than there are units"
-            report(session, run.requester_id, Finding.SURPLUS, agent.id, told)
-        _move(session, agent, row.status or AgentStatus.NONE)
+def _seat(session: Session, run: TaskRun, agents: Mapping[Agent, AgentStatus]) -> None:
+    """Give each a unit, then let it advance to what the vendor shows; who left already needs none."""
+    staying = [agent for agent, status in agents.items() if UNIT_OF_AGENT[status] is not None]
+    units = _free_units(session, run, len(staying))
+    for agent, unit in zip(staying, units, strict=False):
+        _bind(agent, unit)
+    for agent in staying[len(units) :]:
+        report(session, run.requester_id, Finding.SURPLUS, agent.id, "more people worked than there are units")
+    for agent, status in agents.items():
+        _move(session, agent, status)
 
 
 def _free_units(session: Session, run: TaskRun, wanted: int) -> Sequence[Unit]:
@@ -110,9 +120,13 @@ def _advance(session: Session, run: TaskRun, moves: Sequence[Move]) -> bool:
     locked = select(Agent).where(Agent.id.in_(wanted)).order_by(Agent.id).options(selectinload(Agent.unit))
     agents = session.scalars(locked.with_for_update(of=Agent).execution_options(populate_existing=True)).all()
     current = all(agent.status in (wanted[agent.id].old, wanted[agent.id].new) for agent in agents)
-    for agent in agents:
-        if agent.status is wanted[agent.id].old:
-            _move(session, agent, wanted[agent.id].new)
+    moving = {agent: wanted[agent.id].new for agent in agents if agent.status is wanted[agent.id].old}
+    # Whose time was up gave the unit back, and needs one again to go on.
+    late = {agent: status for agent, status in moving.items() if UNIT_OF_AGENT[agent.status] is None}
+    for agent, status in moving.items():
+        if agent not in late:
+            _move(session, agent, status)
+    _seat(session, run, late)
     return current
 
 

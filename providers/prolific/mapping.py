@@ -15,6 +15,8 @@ from models.status import AgentStatus
 
 APPROVED = "APPROVED"
 AWAITING_REVIEW = "AWAITING REVIEW"
+PROCESSING = "PROCESSING"
+"""Undocumented, and seen for moments between other states."""
 #: The worker has not finished, or not in time; a late completion still comes back as AWAITING REVIEW.
 UNFINISHED = frozenset({"RESERVED", "ACTIVE", "TIMED OUT"})
 #: Decided or over, and not by a full approval.

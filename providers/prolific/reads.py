@@ -27,6 +27,7 @@ def _observation(submission: Submission) -> Observation:
         worker_name=submission.participant,
         status=mapping.agent_status(submission.status),
         word=submission.status,
+        transient=submission.status == mapping.PROCESSING,
     )
 
 

@@ -5,22 +5,23 @@ import multiprocessing
 import os
 import signal
 import socket
-import struct
 import threading
 import time
 import traceback
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
 
 import pytest
 from pydantic import SecretStr
 
 from models.session import TransactionOpenError, _open
 from models.settings import settings
-from providers import http, wire
+from providers import http
 from providers.errors import AccountError, NotSentError, ProviderError, RejectedError, ThrottledError, UnknownError
+from tests.contract.faulty import answering, dripping, hanging, page, resetting, server
 
-DEADLINE = 0.6
+SHORT = 0.6
+SLACK = 3.0
+"""Far less than the endless servers of these tests would take, far more than a busy machine adds."""
 TOKEN = SecretStr("Token s3cr3t")
 WORKER = "60bf9310e8dec401be6e9615"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
@@ -28,97 +29,20 @@ NO = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 17\r\n\r\n"
 
 
 @pytest.fixture(autouse=True)
-def _short_deadline(monkeypatch):
-    monkeypatch.setenv("CROWDOPS_TIMING__HTTP_DEADLINE", str(DEADLINE))
+def deadline(monkeypatch):
+    """A function that sets the total deadline in seconds; long enough for any answer unless a test says otherwise."""
+
+    def within(seconds):
+        monkeypatch.setenv("CROWDOPS_TIMING__HTTP_DEADLINE", str(seconds))
+        settings.cache_clear()
+
+    within(10)
+    yield within
     settings.cache_clear()
-    yield
-    settings.cache_clear()
-
-
-@contextmanager
-def server(behave):
-    """Let `behave(connection, stopping)` answer each request; true closes the connection. Yields url and requests."""
-    requests, connections, stopping = [], [], threading.Event()
-
-    def handle(connection):
-        with connection:
-            while request := _request(connection):
-                requests.append(request)
-                if behave(connection, stopping):
-                    return
-
-    def accept():
-        while not stopping.is_set():
-            connections.append(listener.accept()[0])
-            threads.submit(handle, connections[-1])
-
-    with socket.create_server(("127.0.0.1", 0), backlog=200) as listener, ThreadPoolExecutor(200) as threads:
-        acceptor = threading.Thread(target=accept)
-        acceptor.start()
-        try:
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}", requests
-        finally:
-            stopping.set()
-            socket.create_connection(listener.getsockname()).close()
-            acceptor.join()
-            for connection in connections:
-                with suppress(OSError):
-                    connection.shutdown(socket.SHUT_RDWR)
-
-
-def _request(connection):
-    data = b""
-    try:
-        while b"\r\n\r\n" not in data:
-            more = connection.recv(65536)
-            if not more:
-                return b""
-            data += more
-        head, _, body = data.partition(b"\r\n\r\n")
-        lengths = [line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
-        while lengths and len(body) < int(lengths[0].partition(b":")[2]):
-            body += connection.recv(65536)
-    except OSError:
-        return b""
-    return head + b"\r\n\r\n" + body
 
 
 def call(url, method="POST", path="/api/v1/submissions/", body=None):
     return http.call(method, url + path, authorization=TOKEN, params={"worker": WORKER}, json=body or {"who": WORKER})
-
-
-def answering(*parts, every=0.0, close=True):
-    """A behaviour that sends the parts with a pause between them."""
-
-    def behave(connection, stopping):
-        for part in parts:
-            try:
-                connection.sendall(part)
-            except OSError:
-                return True
-            if stopping.wait(every):
-                return True
-        return close
-
-    return behave
-
-
-def dripping(head=b""):
-    endless = (b"x",) * 1000
-    return answering(head, *endless, every=0.05)
-
-
-def hanging(_connection, stopping):
-    return stopping.wait(30)
-
-
-def resetting(connection, _stopping):
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    return True
-
-
-def page(status, body, *headers):
-    return b"\r\n".join([b"HTTP/1.1 %d X" % status, b"Content-Length: %d" % len(body), *headers, b"", body])
 
 
 UNREADABLE = {
@@ -137,7 +61,7 @@ UNREADABLE = {
     "cuts its chunks": answering(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n"),
     "cuts valid JSON of a closing answer": answering(b'HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{"results": [1'),
     "sends an endless header": answering(b"HTTP/1.1 200 OK\r\nX: ", *(b"x" * 65536,) * 1000),
-    "sends a huge body": answering(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n", *(b" " * 65536,) * 400),
+    "sends a huge body": answering(b'HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"', *(b"x" * 65536,) * 200, b'"'),
     "announces a huge body": answering(
         b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n", *(b" " * 65536,) * 400
     ),
@@ -151,20 +75,22 @@ UNREADABLE = {
 
 
 @pytest.mark.parametrize("behave", UNREADABLE.values(), ids=UNREADABLE.keys())
-def test_no_readable_answer_is_unknown_within_the_deadline_and_is_sent_once(behave):
+def test_no_readable_answer_is_unknown_within_the_deadline_and_is_sent_once(behave, deadline):
+    deadline(SHORT)
     with server(behave) as (url, requests):
         started = time.monotonic()
         with pytest.raises(UnknownError):
             call(url)
-        assert time.monotonic() - started < DEADLINE + 0.5
+        assert time.monotonic() - started < SHORT + SLACK
     assert len(requests) == 1
 
 
 def test_a_server_closing_an_idle_connection_does_not_make_the_next_request_unknown():
-    closed = threading.Semaphore(0)
+    idle, closed = threading.Semaphore(0), threading.Semaphore(0)
 
     def answer_and_close(connection, _stopping):
         connection.sendall(OK)
+        idle.acquire(timeout=5)
         connection.close()
         closed.release()
         return True
@@ -172,6 +98,7 @@ def test_a_server_closing_an_idle_connection_does_not_make_the_next_request_unkn
     with server(answer_and_close) as (url, requests):
         for _ in range(5):
             assert call(url).status == 200
+            idle.release()
             assert closed.acquire(timeout=5)
     assert len(requests) == 5
 
@@ -197,7 +124,8 @@ def test_a_name_that_does_not_resolve_is_not_sent():
         call("http://vendor.invalid")
 
 
-def test_a_connection_that_is_never_accepted_is_not_sent():
+def test_a_connection_that_is_never_accepted_is_not_sent(deadline):
+    deadline(SHORT)
     with socket.socket() as listener, socket.socket() as filler:
         listener.bind(("127.0.0.1", 0))
         listener.listen(0)
@@ -205,10 +133,11 @@ def test_a_connection_that_is_never_accepted_is_not_sent():
         started = time.monotonic()
         with pytest.raises(NotSentError, match="nothing reached the vendor"):
             call(f"http://127.0.0.1:{listener.getsockname()[1]}")
-        assert time.monotonic() - started < DEADLINE + 0.5
+        assert time.monotonic() - started < SHORT + SLACK
 
 
-def test_a_failed_or_silent_tls_handshake_is_not_sent():
+def test_a_failed_or_silent_tls_handshake_is_not_sent(deadline):
+    deadline(SHORT)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         with pytest.raises(NotSentError):
             call(f"https://127.0.0.1:{silent.getsockname()[1]}")
@@ -227,13 +156,11 @@ def _answer_in_clear(listener):
             connection.sendall(NO)
 
 
-def test_a_crowd_of_threads_is_served_at_once_and_leaves_few_connections_open(monkeypatch):
-    monkeypatch.setattr(wire, "MAX_IDLE", 5)
+def test_a_crowd_of_threads_is_served_at_once():
     together = threading.Barrier(20)
 
     def answer_together(connection, _stopping):
-        with suppress(threading.BrokenBarrierError):
-            together.wait(5)
+        together.wait(5)
         connection.sendall(OK)
 
     with server(answer_together) as (url, requests):
@@ -241,11 +168,6 @@ def test_a_crowd_of_threads_is_served_at_once_and_leaves_few_connections_open(mo
             with ThreadPoolExecutor(20) as threads:
                 assert [answer.status for answer in threads.map(lambda _: call(url), range(20))] == [200] * 20
         assert len(requests) == 40
-        together.abort()
-        for _ in range(20):
-            call(url)
-        (idle,) = [links for (_, origin), links in wire._idle.items() if origin == url]  # noqa: SLF001 - has no door
-        assert len(idle) == 5
 
 
 @pytest.mark.parametrize(
@@ -270,7 +192,7 @@ def test_one_request_goes_out_as_it_was_asked_for():
     lines = head.decode().split("\r\n")
     assert lines[0] == f"POST /api/v1/submissions/?worker={WORKER} HTTP/1.1"
     assert {"Authorization: Token s3cr3t", "User-Agent: crowdops", "Accept-Encoding: identity"} <= set(lines)
-    assert body == b'{"a": 1}'
+    assert body == b'{"a":1}'
 
 
 def test_requests_share_connections_and_no_cookie():
@@ -293,7 +215,8 @@ def test_a_proxy_of_the_environment_is_not_used(monkeypatch):
 @pytest.mark.parametrize(
     "behave", [answering(), hanging, resetting, answering(page(401, b"")), answering(page(400, b'{"detail":"no"}'))]
 )
-def test_no_token_query_body_or_worker_shows_in_errors_or_logs(behave, caplog):
+def test_no_token_query_body_or_worker_shows_in_errors_or_logs(behave, caplog, deadline):
+    deadline(SHORT)
     caplog.set_level(logging.DEBUG)
     with server(behave) as (url, _), pytest.raises(ProviderError) as caught:
         call(url, path=f"/api/v1/participants/{WORKER}/")
@@ -317,9 +240,7 @@ class _TimeLimitError(Exception):
     """What a task's soft time limit raises in the main thread."""
 
 
-def test_a_time_limit_that_interrupts_the_wait_also_ends_the_request(monkeypatch):
-    monkeypatch.setenv("CROWDOPS_TIMING__HTTP_DEADLINE", "25")
-    settings.cache_clear()
+def test_a_time_limit_that_interrupts_the_wait_also_ends_the_request():
     gone = threading.Event()
 
     def notice_end(connection, _stopping):
@@ -347,9 +268,15 @@ def _child(url, results):
     results.put((os.getpid(), call(url).status))
 
 
-def test_a_forked_child_calls_with_connections_of_its_own():
+def test_a_forked_child_calls_over_a_connection_of_its_own():
     fork = multiprocessing.get_context("fork")
-    with server(answering(OK, close=False)) as (url, requests):
+    connections = []
+
+    def behave(connection, _stopping):
+        connections.append(connection.getpeername())
+        connection.sendall(OK)
+
+    with server(behave) as (url, _):
         call(url)
         results = fork.SimpleQueue()
         child = fork.Process(target=_child, args=(url, results))
@@ -358,4 +285,5 @@ def test_a_forked_child_calls_with_connections_of_its_own():
         assert child.exitcode == 0
         assert results.get() == (child.pid, 200)
         assert call(url).status == 200
-    assert len(requests) == 3
+    parents, childs, again = connections
+    assert parents == again != childs

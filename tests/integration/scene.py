@@ -49,7 +49,7 @@ def spec(name, **changes):
 
 
 class Scene:
-    """What a test does as the operator (`plan`, `approve`), as the fleet (`send`, `read`) and as the crowd (`hand_in`)."""
+    """A test acts as the operator (`plan`, `approve`), as the fleet (`send`, `read`) and as the crowd (`hand_in`)."""
 
     def __init__(self, simulator, name="lab", rate=200.0):
         self.simulator = simulator
@@ -80,6 +80,7 @@ class Scene:
         """A run whose study recruits and whose units are launched."""
         run = self.plan(units, name)
         self.settle()
+        self.simulator.advance(3)
         return run
 
     def approve(self, run, *submissions):

@@ -135,9 +135,9 @@ def test_verbs_of_unit_and_agent_plan_operations_and_show_them_again(scene):
 
 
 def test_a_verb_needs_an_open_transaction(scene):
-    scene.plan(1)
+    run = scene.get(TaskRun, scene.plan(1))
     with pytest.raises(RuntimeError, match="open transaction"):
-        scene.all(Unit)[0].launch()
+        plan.launch(run, scene.all(Unit))
 
 
 def test_work_that_is_not_there_is_not_approved_and_nothing_is_planned(scene):
