@@ -12,13 +12,14 @@ from pathlib import Path
 
 from honcho.environ import parse_procfile
 
+from cli.failure import FailedError
 from models.settings import settings
 
 PATIENCE = 20
 """Seconds that a process may take to stop before it is killed."""
 
 
-class FleetError(Exception):
+class FleetError(FailedError):
     """The processes cannot be run; the message says why and what to do."""
 
 

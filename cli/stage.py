@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from cli.failure import FailedError
 from models.settings import settings
 from providers.prolific.client import Client
 
@@ -19,7 +20,7 @@ STOPPING = 10
 """Seconds that the simulator may take to stop."""
 
 
-class StageError(Exception):
+class StageError(FailedError):
     """There is no vendor to play against; the message says why and what to do."""
 
 

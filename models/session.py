@@ -21,6 +21,17 @@ class TransactionOpenError(RuntimeError):
     """A vendor was about to be called while a database transaction was open."""
 
 
+#: A process that freezes in a transaction, or whose connection is half open, must not hold everybody's rows for ever.
+_CONNECTION = {
+    "connect_timeout": 5,
+    "options": "-c idle_in_transaction_session_timeout=30s -c lock_timeout=20s",
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+}
+
+
 @lru_cache(maxsize=1)
 def _engine_of(_pid: int) -> Engine:
     # Parameters hold workers' names, which have no place in an exception.
@@ -29,7 +40,7 @@ def _engine_of(_pid: int) -> Engine:
         hide_parameters=True,
         pool_pre_ping=True,
         pool_size=8,
-        connect_args={"connect_timeout": 5},
+        connect_args=_CONNECTION,
     )
 
 

@@ -33,7 +33,10 @@ class Timing(BaseModel):
     visibility: float = 300
 
     settle: float = 600
-    """How long after a send the vendor may still show nothing although the effect happened."""
+    """How long after a send the vendor may still show nothing although the effect happened.
+
+    Absence counts only after it, wherever a second effect would add to the first.
+    """
     read_every: float = 10
     """First pause before an unknown outcome is read back; it doubles up to `back_off_max`."""
     back_off: float = 2
@@ -43,6 +46,8 @@ class Timing(BaseModel):
     """A row is not nudged twice within this time."""
     dispatch_every: float = 1
     reconcile_every: float = 60
+    full_every: float = 3600
+    """A listing of everything, however quiet the counts are."""
     breaker_pause: float = 60
     """How long a storm of failures keeps an account paused."""
     max_attempts: int = 12
@@ -56,6 +61,8 @@ class Timing(BaseModel):
         if sorted(set(values)) != values:
             shown = ", ".join(f"{name}={value:g}" for name, value in zip(names, values, strict=True))
             raise ValueError(f"time limits must grow from http_deadline to visibility, but are {shown}")
+        if self.lease < 3 * self.http_deadline or self.settle < self.lease:
+            raise ValueError("a lease must outlast three requests, and the settle time must outlast the lease")
         return self
 
 
@@ -67,13 +74,14 @@ PROFILES: dict[str, dict[str, float]] = {
         "hard_limit": 5,
         "lease": 6,
         "visibility": 20,
-        "settle": 4,
+        "settle": 7,
         "read_every": 0.5,
         "back_off": 0.3,
         "back_off_max": 3,
         "nudge_window": 2,
         "dispatch_every": 0.5,
         "reconcile_every": 1,
+        "full_every": 20,
         "breaker_pause": 3,
         "max_attempts": 30,
         "age_limit": 120,

@@ -45,8 +45,8 @@ class Kind:
     """Requests of one lane go one at a time per account."""
     window: float = 0
     """Seconds that a token is honoured (KEYED only)."""
-    resend_when_absent: bool = True
-    """Whether "settled and not there" proves that nothing happened; if not, a person decides."""
+    resend_when_absent: bool = False
+    """Whether "settled and not there" proves that an effect that adds did not happen; if not, a person decides."""
     urgent: bool = False
     """Urgent kinds (approve, expire) are dispatched before the others."""
 
@@ -159,10 +159,12 @@ class CrowdProvider(ABC):
 
     @abstractmethod
     def find(self, requests: Sequence[Request]) -> Sequence[Outcome]:
-        """Read back: is the effect of each there? Only `Done` and `Absent` are conclusive.
+        """Read back: is the effect of each there?
+
+        `Done`, `Absent`, and a `RejectedError` that is returned (the vendor shows another decision) are conclusive.
 
         Raises:
-            ProviderError: the read failed; nothing is known.
+            ProviderError: the read failed; nothing is known, not even from a refusal.
         """
 
     @abstractmethod
@@ -171,7 +173,10 @@ class CrowdProvider(ABC):
 
     @abstractmethod
     def changed(self, run_facts: Mapping[str, Any]) -> Mapping[str, int]:
-        """The cheapest change detector the vendor has: equal vectors mean nothing moved forward."""
+        """The cheapest change detector the vendor has: equal vectors mean nothing moved forward.
+
+        ``TOTAL``, if it is there, is how many submissions a complete listing holds.
+        """
 
     @abstractmethod
     def observe(self, run_facts: Mapping[str, Any]) -> Iterator[Sequence[Observation]]:

@@ -5,10 +5,9 @@ Postgres is the truth and a message is only a nudge, so there is no result backe
 
 from typing import Any
 
-from celery import Celery, signals
+from celery import Celery
 from kombu import Exchange, Queue
 
-from models.session import engine
 from models.settings import settings
 from providers import installed
 from tasks import failpoints, schedule
@@ -44,7 +43,6 @@ def _configuration() -> dict[str, Any]:
             **_RESTORE,
         },
         "visibility_timeout": timing.visibility,
-        "result_backend_transport_options": {"visibility_timeout": timing.visibility},
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
         "worker_cancel_long_running_tasks_on_connection_loss": False,
@@ -73,9 +71,3 @@ def _configuration() -> dict[str, Any]:
 app = Celery("tasks", include=["tasks.execute", "tasks.dispatch", "tasks.reconcile"])
 # Evaluated when it is first needed, so that importing this module neither reads nor freezes the environment.
 app.add_defaults(_configuration)
-
-
-@signals.worker_process_init.connect
-def _forget_inherited_sockets(**_: object) -> None:
-    """A forked child must not use its parent's database connections."""
-    engine().dispose(close=False)

@@ -33,6 +33,7 @@ def cancel(session: Session, operation_id: UUID, *, who: str, note: str = "withd
     Raises:
         IllegalMoveError: a worker was faster, or it is over; nothing is changed.
     """
+    _refuse_a_gap(session, _locked(session, operation_id))
     # One conditional statement: whoever changes the row first wins, and the other sees it.
     withdrawn = update(Operation).where(Operation.id == operation_id, Operation.state == State.PLANNED)
     values = {"state": State.CANCELLED, "settled_at": now(), "nudged_at": None, "reason": f"withdrawn by {who}"}
@@ -113,6 +114,29 @@ def resolve(  # noqa: PLR0913 - a decision has four parts
         operation.state, operation.settled_at = State.REJECTED, moment
         operation.reason = f"given up, as {who} decided"
     return operation
+
+
+def _refuse_a_gap(session: Session, operation: Operation) -> None:
+    """Places are absolute: a later launch opens the places of all before it, so only the last can be withdrawn."""
+    if operation.kind != "launch":
+        return
+    later = select(Operation.id).where(
+        Operation.run_id == operation.run_id,
+        Operation.kind == "launch",
+        Operation.state.notin_(_FALLEN),
+        Operation.body["places"].as_integer() > operation.body["places"],
+    )
+    place = operation.body["places"]
+    if session.scalars(later.limit(1)).first() is not None:
+        raise IllegalMoveError(
+            f"The launch of place {place} cannot be withdrawn: later places of its run open it too. "
+            "Withdraw the last one first."
+        )
+    if place == 1:
+        raise IllegalMoveError(
+            "The first place comes with the study itself: withdraw the run's publish operation, "
+            "and its launches follow."
+        )
 
 
 def _locked(session: Session, operation_id: UUID) -> Operation:

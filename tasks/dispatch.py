@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from kombu.exceptions import OperationalError
+from kombu.exceptions import KombuError
 from sqlalchemy import Row, and_, func, or_, select, tuple_, update
 
 from models.attempt import Attempt
@@ -47,7 +47,7 @@ def wake() -> None:
     """Ask for a dispatch now instead of at the next beat; without a broker that is only a late nudge."""
     try:
         dispatch.apply_async(retry=False, expires=settings().timing.nudge_window)
-    except OperationalError:
+    except KombuError:
         log.warning("The broker does not answer. What was planned is in the database and starts when it is back.")
 
 
@@ -58,8 +58,9 @@ Message = tuple[str, str, list[UUID]]
 def take() -> list[Message]:
     """Mark a window of due rows as nudged, committed, and return their messages in the order to publish."""
     with transaction() as session:
-        # One dispatcher at a time, so that no row is nudged twice and the windows hold.
-        session.execute(select(func.pg_advisory_xact_lock(_LOCK)))
+        # One dispatcher at a time, so that no row is nudged twice and the windows hold; the other one does the same.
+        if not session.scalar(select(func.pg_try_advisory_xact_lock(_LOCK))):
+            return []
         busy = set(session.scalars(select(Attempt.lane).where(Attempt.closed_at.is_(None), Attempt.lane.isnot(None))))
         out = {(account, kind): many for account, kind, many in session.execute(_out())}
         messages = list(_messages(session.execute(_due()).all(), busy, out))
@@ -142,5 +143,5 @@ def publish(messages: Sequence[Message]) -> None:
             for queue, name, ids in messages:
                 args = ([str(value) for value in ids],)
                 execute.apply_async(args, queue=queue, shadow=name, producer=producer, retry=False)
-    except OperationalError:
+    except KombuError:
         log.warning("The broker does not answer: %d nudges are put off.", len(messages))

@@ -10,26 +10,29 @@ import time
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 from uuid import UUID, uuid4
 
+from celery.exceptions import SoftTimeLimitExceeded
 from sqlalchemy import ColumnElement, exists, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session, aliased
 
 from models import effects
-from models.attempt import Attempt, AttemptOutcome
+from models.attempt import Attempt
 from models.clock import after, now
 from models.discrepancy import Finding, report
-from models.operation import FINAL, IN_DOUBT, Operation, State
+from models.operation import FINAL, Operation, State
 from models.session import transaction
 from models.settings import settings
 from providers import account_of, kind_of, provider_of
 from providers.contract import Account, Done, Kind, Outcome, Request
-from providers.errors import NotSentError, ProviderError, UnknownError
+from providers.errors import ProviderError, UnknownError
 from tasks import failpoints, pacing, verdict
-from tasks.rows import histories_of, to_requests
-from tasks.verdict import History, Verdict
+from tasks.rows import to_requests
+from tasks.verdict import StalledError, Verdict
 
 log = logging.getLogger(__name__)
 
@@ -66,8 +69,8 @@ def due() -> ColumnElement[bool]:
     )
 
 
-def claim(ids: Sequence[UUID]) -> list[Claim]:
-    """Take what is due among `ids`, commit, and return one claim for each request to be made.
+def claim(ids: Sequence[UUID], most: int = 1000) -> list[Claim]:
+    """Take what is due among `ids`, commit, and return a claim for each request to be made, `most` of them.
 
     A row that another worker holds, that is over, or whose lane is busy is left alone.
     """
@@ -75,12 +78,13 @@ def claim(ids: Sequence[UUID]) -> list[Claim]:
     with transaction() as session:
         mine = select(Operation).where(Operation.id.in_(ids), due()).order_by(Operation.id)
         rows = session.scalars(mine.with_for_update(of=Operation, skip_locked=True)).all()
-        claims = [made for chunk in _chunks(rows) if (made := _open_attempt(session, started, *chunk))]
+        made = (_open_attempt(session, started, *chunk) for chunk in chunks(rows))
+        claims = list(islice(filter(None, made), most))
     failpoints.hit("after_claim")
     return claims
 
 
-def _chunks(rows: Iterable[Operation]) -> Iterable[tuple[Account, Kind, list[Operation]]]:
+def chunks(rows: Iterable[Operation]) -> Iterable[tuple[Account, Kind, list[Operation]]]:
     """Group operations into requests: of one account and kind, of one run where the vendor wants it."""
     groups: dict[tuple[Kind, UUID, UUID | None, UUID | None], list[Operation]] = defaultdict(list)
     for row in sorted(rows, key=lambda row: (row.next_at, row.id)):
@@ -127,23 +131,30 @@ def carry_out(held: Claim) -> None:
     """Send one claimed request and record what came of it."""
     outcomes = _send(held)
     failpoints.hit("after_response")
-    _record(held, outcomes)
+    try:
+        _record(held, outcomes)
+    except DBAPIError as error:
+        # An answer is worth a second try: without it the operation waits for its lease, and is read back.
+        log.warning("Recording was interrupted (%s) and is repeated.", type(error.orig).__name__)
+        _record(held, outcomes)
     failpoints.hit("after_record")
 
 
 def _send(held: Claim) -> Sequence[Outcome]:
     failpoints.hit("before_send")
     if time.monotonic() - held.started > settings().timing.lease / 3:
-        return [NotSentError("the worker stalled between claim and send, so nothing was sent")] * len(held.requests)
-    return _answers(lambda: provider_of(held.account).send(held.requests), held.requests)
+        return [StalledError("the worker stalled between claim and send, so nothing was sent")] * len(held.requests)
+    return answers(lambda: provider_of(held.account).send(held.requests), held.requests)
 
 
-def _answers(call: Any, requests: Sequence[Request]) -> Sequence[Outcome]:  # noqa: ANN401 - a thunk
+def answers(call: Any, requests: Sequence[Request]) -> Sequence[Outcome]:  # noqa: ANN401 - a thunk
     """One outcome for each request, whatever the provider does: an error of its own means that nothing is known."""
     try:
         outcomes: Sequence[Outcome] = call()
     except ProviderError as error:
         return [error] * len(requests)
+    except SoftTimeLimitExceeded:
+        raise
     except Exception as error:
         log.exception("A provider failed on %d operations of kind %s.", len(requests), requests[0].kind)
         return [UnknownError(f"the provider itself failed: {type(error).__name__}")] * len(requests)
@@ -158,10 +169,10 @@ def _record(held: Claim, outcomes: Sequence[Outcome]) -> None:
     """Close the attempt and move its operations, in one transaction."""
     timing, batched = settings().timing, len(held.requests) > 1
     labels = {verdict.label(outcome) for outcome in outcomes}
-    ended, detail = verdict.summary(labels), _detail(outcomes)
+    ended, said = verdict.summary(labels), words(outcomes)
     with transaction() as session:
         closed = update(Attempt).where(Attempt.id == held.attempt_id)
-        session.execute(closed.values(closed_at=now(), outcome=ended, detail=detail))
+        session.execute(closed.values(closed_at=now(), outcome=ended, detail=said))
         verdicts = {
             request.id: verdict.after_send(
                 held.kind, outcome, batched=batched, attempts=held.attempts[request.id], timing=timing
@@ -169,23 +180,30 @@ def _record(held: Claim, outcomes: Sequence[Outcome]) -> None:
             for request, outcome in zip(held.requests, outcomes, strict=True)
         }
         owner = (Operation.state == State.SENDING) & (Operation.attempt_id == held.attempt_id)
-        _move(session, verdicts, _results(held.requests, outcomes), owner)
-    pacing.learn(held.account.id, ended, detail)
+        move(session, verdicts, evidence(held.requests, outcomes), owner)
+    if not isinstance(outcomes[0], StalledError):
+        pacing.learn(held.account.id, ended, said)
 
 
-def _detail(outcomes: Sequence[Outcome]) -> str | None:
+def words(outcomes: Sequence[Outcome]) -> str | None:
+    """What the first failure among the outcomes says."""
     return next((str(outcome) for outcome in outcomes if isinstance(outcome, ProviderError)), None)
 
 
-def _results(requests: Sequence[Request], outcomes: Sequence[Outcome]) -> dict[UUID, dict[str, Any]]:
+def evidence(requests: Sequence[Request], outcomes: Sequence[Outcome]) -> dict[UUID, dict[str, Any]]:
+    """What came with each effect that is there, by operation."""
     pairs = zip(requests, outcomes, strict=True)
     return {request.id: dict(outcome.result) for request, outcome in pairs if isinstance(outcome, Done)}
 
 
-def _move(
+def move(
     session: Session, verdicts: dict[UUID, Verdict], results: dict[UUID, dict[str, Any]], owner: ColumnElement[bool]
 ) -> None:
-    """Apply verdicts: evidence to whoever needs it, everything else only where `owner` still holds."""
+    """Apply verdicts: evidence to whoever needs it, everything else only where `owner` still holds.
+
+    Rows are locked in one order whoever comes, so that nobody waits for each other in a circle.
+    """
+    session.execute(select(Operation.id).where(Operation.id.in_(verdicts)).order_by(Operation.id).with_for_update())
     alike: dict[Verdict, list[UUID]] = defaultdict(list)
     for operation_id, decided in sorted(verdicts.items()):
         alike[decided].append(operation_id)
@@ -232,61 +250,3 @@ def confirm(session: Session, results: dict[UUID, dict[str, Any]]) -> None:
         if row.state in (State.REJECTED, State.CANCELLED):
             told = f"the vendor shows the effect of a {row.kind} that is {row.state} here"
             report(session, row.requester_id, Finding.FINAL_CONTRADICTED, row.id, told)
-
-
-# --- resolve ------------------------------------------------------------------------------------------------------
-
-
-def resolve(ids: Sequence[UUID]) -> None:
-    """Read back those of `ids` whose outcome is in doubt and whose time has come."""
-    for account, kind, requests, histories, attempts in _in_doubt(ids):
-        unread = [r for r in requests if verdict.resend_unread(kind, histories[r.id])]
-        decided = {r.id: Verdict(State.PLANNED, 0, "sent again under the same token") for r in unread}
-        asked = [request for request in requests if request.id not in decided]
-        outcomes = _answers(lambda: provider_of(account).find(asked), asked) if asked else []  # noqa: B023 - called at once
-        failpoints.hit("after_read")
-        for request, outcome in zip(asked, outcomes, strict=True):
-            decided[request.id] = verdict.after_read(kind, outcome, histories[request.id], settings().timing)
-        # A read that took too long may be older than a newer send, of which it says nothing.
-        owner = Operation.state.in_(IN_DOUBT) & Operation.attempt_id.in_(attempts)
-        with transaction() as session:
-            _move(session, decided, _results(asked, outcomes), owner)
-        if asked:
-            pacing.learn(account.id, verdict.summary({_read_label(o) for o in outcomes}), _detail(outcomes))
-
-
-def _read_label(outcome: Outcome) -> AttemptOutcome:
-    """A conclusive "no" is a good read."""
-    return verdict.label(outcome) if isinstance(outcome, NotSentError | UnknownError) else AttemptOutcome.DONE
-
-
-def _in_doubt(ids: Sequence[UUID]) -> list[tuple[Account, Kind, list[Request], dict[UUID, History], list[UUID | None]]]:
-    """Take doubtful operations for reading, so that two workers do not ask the same; grouped by account and kind.
-
-    Each group comes with the attempts that are read back.
-    """
-    groups: dict[tuple[UUID, str], list[Operation]] = defaultdict(list)
-    with transaction() as session:
-        wanted = select(Operation).where(
-            Operation.id.in_(ids), Operation.state.in_(IN_DOUBT), Operation.next_at <= now()
-        )
-        rows = session.scalars(
-            wanted.where(pacing.is_open(Operation.requester_id))
-            .order_by(Operation.id)
-            .with_for_update(skip_locked=True)
-        ).all()
-        histories = histories_of(session, rows)
-        for row in rows:
-            groups[row.requester_id, row.kind].append(row)
-            row.reads += 1
-            row.next_at = after(settings().timing.lease)
-        return [
-            (
-                account_of(rows[0].requester),
-                kind_of(rows[0].requester.provider_type, kind),
-                to_requests(session, rows),
-                histories,
-                [row.attempt_id for row in rows],
-            )
-            for (_, kind), rows in groups.items()
-        ]

@@ -5,23 +5,24 @@ A lost, doubled, early or forged message can do no more than the dispatcher woul
 
 import contextvars
 import logging
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from math import ceil
 from typing import Any, NoReturn
 from uuid import UUID
 
 from celery import Task
 from sqlalchemy import exists, func, select, update
+from sqlalchemy.orm import Session
 
-from models.clock import now
+from models.clock import after, now
 from models.operation import IN_DOUBT, Operation, State
 from models.session import transaction
 from models.settings import settings
-from providers import kind_of
 from tasks import dispatch, engine, pacing
 from tasks.celery import app
+from tasks.resolve import resolve
 
 log = logging.getLogger(__name__)
 LONGEST_COUNTDOWN = 60
@@ -52,47 +53,83 @@ def again(task: Task, waiting: Waiting) -> NoReturn:
 
 def run(ids: Sequence[UUID]) -> Waiting:
     """Do what can be done now for these operations; returns those that this call worked on and that must wait."""
+    until = time.monotonic() + settings().timing.soft_limit - settings().timing.http_deadline
     with transaction() as session:
         found = session.scalars(select(Operation).where(Operation.id.in_(ids))).all()
-        kinds = {row.id: kind_of(row.requester.provider_type, row.kind) for row in found}
-    engine.resolve([row.id for row in found if row.state in IN_DOUBT])
-    planned = [row for row in found if row.state is State.PLANNED]
-    refused = Waiting()
-    claims: list[engine.Claim] = []
-    for account in {row.requester_id for row in planned}:
-        mine = [row.id for row in planned if row.requester_id == account]
-        batch = min(kinds[value].batch for value in mine)
-        granted, wait = pacing.take(account, ceil(len(mine) / batch))
-        claims += engine.claim(mine[: granted * batch]) if granted else []
-        refused.ids += mine[granted * batch :]
-        refused.seconds = max(refused.seconds, wait)
-    _concurrently(claims)
-    worked_on = [row.id for row in found if row.state in IN_DOUBT] + [r.id for claim in claims for r in claim.requests]
-    return _still_waiting(worked_on, refused)
+        lots = [[row.id for row in lot] for lot in _by_account(found)]
+    worked_on = resolve([row.id for row in found if row.state in IN_DOUBT])
+    put_off = Waiting()
+    for lot in lots:
+        sent, wait = _send(lot, until)
+        worked_on += sent
+        if wait is not None:
+            put_off.ids += [value for value in lot if value not in sent]
+            put_off.seconds = max(put_off.seconds, wait)
+    return _still_waiting(worked_on, put_off, ids)
+
+
+def _by_account(rows: Sequence[Operation]) -> list[list[Operation]]:
+    lots: dict[UUID, list[Operation]] = {}
+    for row in rows:
+        if row.state is State.PLANNED:
+            lots.setdefault(row.requester_id, []).append(row)
+    return list(lots.values())
+
+
+def _send(lot: Sequence[UUID], until: float) -> tuple[set[UUID], float | None]:
+    """Send the planned operations of one account, as many requests at a time as can start at once.
+
+    Returns what was sent, and in how many seconds the rest may go on: None if it is not this message's any more.
+    """
+    sent: set[UUID] = set()
+    while left := [value for value in lot if value not in sent]:
+        if time.monotonic() > until:
+            return sent, 0
+        with transaction() as session:
+            rows = session.scalars(select(Operation).where(Operation.id.in_(left), engine.due())).all()
+            wanted, account = sum(1 for _ in engine.chunks(rows)), next((row.requester_id for row in rows), None)
+        if account is None:
+            return sent, None
+        granted, wait = pacing.take(account, min(wanted, settings().concurrency))
+        if not granted:
+            return sent, wait
+        claims = engine.claim(left, granted)
+        if not claims:
+            return sent, None
+        _concurrently(claims)
+        sent |= {request.id for claim in claims for request in claim.requests}
+    return sent, None
 
 
 def _concurrently(claims: Sequence[engine.Claim]) -> None:
     """Make the requests of all claims side by side; each is recorded as its answer comes."""
-    if not claims:
-        return
-    with ThreadPoolExecutor(max_workers=min(len(claims), settings().concurrency)) as pool:
+    with ThreadPoolExecutor(max_workers=len(claims)) as pool:
         done = [pool.submit(contextvars.copy_context().run, engine.carry_out, claim) for claim in claims]
     for future in done:
         future.result()
 
 
-def _still_waiting(worked_on: Sequence[UUID], refused: Waiting) -> Waiting:
-    """Hold the dispatcher off what comes back by itself, and wake it for what may go next."""
+def _still_waiting(worked_on: Sequence[UUID], put_off: Waiting, ids: Sequence[UUID]) -> Waiting:
+    """Hold the dispatcher off what comes back by itself, give it the rest, and wake it for what may go next."""
     wait = func.greatest(0, func.extract("epoch", Operation.next_at - now()))
     open_states = (State.PLANNED, *IN_DOUBT)
     with transaction() as session:
-        mine = (Operation.id.in_(worked_on), Operation.state.in_(open_states))
-        rows: Sequence[Any] = session.execute(select(Operation.id, wait).where(*mine)).all()
-        held = update(Operation).where(*mine).values(nudged_at=func.greatest(Operation.next_at, now()))
-        session.execute(held, execution_options={"synchronize_session": False})
-        behind = select(exists().where(Operation.after_id.in_(worked_on), Operation.state == State.PLANNED))
-        more = session.scalar(behind) or False
-    if more or worked_on:
+        mine = (Operation.id.in_([*worked_on, *put_off.ids]), Operation.state.in_(open_states))
+        rows: Sequence[Any] = session.execute(select(Operation.id, wait).where(*mine).order_by(Operation.id)).all()
+        back = [row[0] for row in rows]
+        _nudged(session, back, func.greatest(Operation.next_at, after(put_off.seconds)))
+        _nudged(session, [value for value in ids if value not in back], None)
+        more = session.scalar(select(exists().where(engine.due(), Operation.nudged_at.is_(None))))
+    if more:
         dispatch.wake()
-    seconds = max([refused.seconds, *(float(row[1]) for row in rows)], default=0.0)
-    return Waiting([*(row[0] for row in rows), *refused.ids], seconds)
+    return Waiting(back, max([put_off.seconds, *(float(row[1]) for row in rows)], default=0.0))
+
+
+def _nudged(session: Session, ids: Sequence[UUID], at: Any) -> None:  # noqa: ANN401 - an SQL expression
+    """When the rows count as nudged; those that another worker has just now are left to it."""
+    due = select(Operation.id).where(Operation.id.in_(ids), Operation.state.in_((State.PLANNED, *IN_DOUBT)))
+    if at is None:
+        due = due.where(Operation.state == State.PLANNED, Operation.next_at <= now())
+    locked = due.order_by(Operation.id).with_for_update(skip_locked=True)
+    held = update(Operation).where(Operation.id.in_(locked)).values(nudged_at=at)
+    session.execute(held, execution_options={"synchronize_session": False})

@@ -15,12 +15,13 @@ from models.session import transaction
 from models.settings import settings
 
 SLOWER, FASTER = 0.85, 0.02
-"""A throttled request multiplies the rate; every other one adds to it, so the rate hovers under the vendor's limit."""
+"""A throttled request multiplies the rate; one that did well adds to it, so the rate hovers below the limit."""
 SLOWEST, FASTEST = 0.2, 500.0
 STORM = 25
 """Failed requests in a row after which the account rests."""
 
 _FAILED = (AttemptOutcome.UNKNOWN, AttemptOutcome.NOT_SENT)
+_WELL = (AttemptOutcome.DONE, AttemptOutcome.ACCEPTED)
 
 
 def is_open(account: ColumnElement[UUID] | InstrumentedAttribute[UUID]) -> ColumnElement[bool]:
@@ -41,7 +42,7 @@ def take(account: UUID, wanted: int) -> tuple[int, float]:
     with transaction() as session:
         granted = func.floor(func.least(_level(), float(wanted)))
         row = session.execute(
-            select(granted, _level(), Requester.rate).where(Requester.id == account).with_for_update()
+            select(granted, _level(), Requester.rate).where(Requester.id == account).with_for_update(key_share=True)
         ).one()
         count, level, rate = int(row[0]), float(row[1]), float(row[2])
         if count:
@@ -54,12 +55,11 @@ def learn(account: UUID, outcome: AttemptOutcome, detail: str | None) -> None:
     """Let one request's outcome move the rate and the breaker."""
     if outcome is AttemptOutcome.ACCOUNT:
         return pause(account, detail or "the vendor refused the credential", None)
-    slower = outcome is AttemptOutcome.THROTTLED
-    rate = func.greatest(SLOWEST, Requester.rate * SLOWER) if slower else func.least(FASTEST, Requester.rate + FASTER)
-    values: dict[str, object] = {"rate": rate}
-    if slower:
-        values |= {"tokens": 0, "tokens_at": now()}
-    values["failures"] = Requester.failures + 1 if outcome in _FAILED else 0
+    values: dict[str, object] = {"failures": Requester.failures + 1 if outcome in _FAILED else 0}
+    if outcome is AttemptOutcome.THROTTLED:
+        values |= {"rate": func.greatest(SLOWEST, Requester.rate * SLOWER), "tokens": 0, "tokens_at": now()}
+    elif outcome in _WELL:
+        values["rate"] = func.least(FASTEST, Requester.rate + FASTER)
     with transaction() as session:
         changed = update(Requester).where(Requester.id == account).values(values).returning(Requester.failures)
         failures = session.scalars(changed).one()

@@ -3,7 +3,7 @@
 import logging
 from uuid import UUID
 
-from sqlalchemy import exists, select, update
+from sqlalchemy import exists, func, select, update
 from sqlalchemy.orm import Session
 
 from models.agent import Agent
@@ -14,7 +14,7 @@ from models.status import INCOMPLETE, UnitStatus
 from models.task_run import TaskRun
 from models.tick import take
 from models.unit import Unit
-from providers import account_of, provider_of
+from providers import account_of, installed, provider_of
 from providers.contract import CrowdProvider
 from providers.errors import ProviderError, RejectedError
 from tasks import pacing, register
@@ -23,42 +23,69 @@ from tasks.diff import Changes, diff
 from tasks.verdict import label
 
 log = logging.getLogger(__name__)
+ROUND = 240
+"""Seconds that one account's round may take: less than the broker waits before it delivers a message again."""
 OPEN_UNITS = (*INCOMPLETE, UnitStatus.COMPLETED)
 
 
 @app.task(name="crowdops.reconcile")
-def reconcile() -> None:
-    """Reconcile every account that has open runs, once a slot however many beats there are."""
+def reconcile(*, full: bool = False) -> None:
+    """Start a round for every account that has open runs."""
+    for account in begin(full=full):
+        reconcile_one.apply_async((str(account),), {"full": full}, expires=_every(full=full), retry=False)
+
+
+def begin(*, full: bool) -> list[UUID]:
+    """The accounts of this slot's round, for whoever comes first: once a slot, however many beats there are."""
     with transaction() as session:
-        if not take(session, "reconcile", settings().timing.reconcile_every):
-            return
-    for account in open_accounts():
-        reconcile_account(account)
+        if not take(session, "full reconcile" if full else "reconcile", _every(full=full)):
+            return []
+    return open_accounts()
+
+
+def _every(*, full: bool) -> float:
+    return settings().timing.full_every if full else settings().timing.reconcile_every
+
+
+@app.task(name="crowdops.reconcile_account", soft_time_limit=ROUND, time_limit=ROUND + 10)
+def reconcile_one(account_id: str, *, full: bool = False) -> None:
+    """One account's round; a vendor that does not answer is asked again in the next slot."""
+    try:
+        reconcile_account(UUID(account_id), full=full)
+    except ProviderError as error:
+        log.warning("Reconcile of account %s was put off: %s", account_id, error)
 
 
 def open_accounts() -> list[UUID]:
-    """Accounts that are not paused and have a run in progress at the vendor."""
+    """Accounts that are not paused, whose vendor is installed, and that have a run in progress there."""
     with transaction() as session:
         runs = exists().where(TaskRun.requester_id == Requester.id, TaskRun.is_completed.is_(False))
-        return list(session.scalars(select(Requester.id).where(runs, pacing.is_open(Requester.id))))
+        usable = (runs, pacing.is_open(Requester.id), Requester.provider_type.in_(installed()))
+        return list(session.scalars(select(Requester.id).where(*usable)))
 
 
 def reconcile_account(account_id: UUID, *, full: bool = False) -> None:
-    """Bring one account's open runs up to date; a vendor that does not answer is asked again in the next slot."""
+    """Bring one account's open runs up to date, in no lasting order, so that none is always the last.
+
+    Raises:
+        ProviderError: the vendor did not answer, or refused to speak of one run; what else was read is written.
+    """
     with transaction() as session:
         account = account_of(session.get_one(Requester, account_id))
         open_runs = select(TaskRun.id).where(TaskRun.requester_id == account_id, TaskRun.is_completed.is_(False))
-        runs = list(session.scalars(open_runs))
-    provider = provider_of(account)
+        runs = list(session.scalars(open_runs.order_by(func.random())))
+    provider, refused = provider_of(account), []
     for run_id in runs:
         try:
             reconcile_run(provider, run_id, full=full)
+        except RejectedError as error:
+            # It concerns this run alone: its study may be gone.
+            refused.append(error)
         except ProviderError as error:
             pacing.learn(account_id, label(error), str(error))
-            log.warning("Reconcile of run %s was put off: %s", run_id, error)
-            # A refusal is about this run (its study is gone, say); anything else is about the vendor.
-            if not isinstance(error, RejectedError):
-                return
+            raise
+    if refused:
+        raise refused[0]
 
 
 def reconcile_run(provider: CrowdProvider, run_id: UUID, *, full: bool = False) -> None:
@@ -79,6 +106,9 @@ def reconcile_run(provider: CrowdProvider, run_id: UUID, *, full: bool = False) 
     if vector == seen and not full:
         return
     pages = [row for page in provider.observe(facts) for row in page]
+    if len({row.submission_id for row in pages}) < vector.get("TOTAL", 0):
+        # A short listing is written, but the counts are asked again: what it left out must not stay unseen.
+        vector = {}
     with transaction() as session:
         _write(session, run_id, vector, diff(known, pages))
 

@@ -60,6 +60,7 @@ def histories_of(session: Session, rows: Sequence[Operation]) -> dict[UUID, Hist
         row_id: History(
             state=states[row_id][0],
             refused=ended is AttemptOutcome.REJECTED,
+            throttled=ended is AttemptOutcome.THROTTLED,
             said=said,
             batched=size > 1,
             since_send=float(since),

@@ -11,8 +11,14 @@ def entries() -> dict[str, dict[str, Any]]:
     return {
         "dispatch what is due": _every(timing.dispatch_every, "crowdops.dispatch"),
         "reconcile with the vendors": _every(timing.reconcile_every, "crowdops.reconcile"),
+        "list everything once more": _every(timing.full_every, "crowdops.reconcile", full=True),
     }
 
 
-def _every(seconds: float, task: str) -> dict[str, Any]:
-    return {"task": task, "schedule": seconds, "options": {"expires": max(2 * seconds, 2), "ignore_result": True}}
+def _every(seconds: float, task: str, **words: object) -> dict[str, Any]:
+    return {
+        "task": task,
+        "schedule": seconds,
+        "kwargs": words,
+        "options": {"expires": max(2 * seconds, 2), "ignore_result": True},
+    }

@@ -2,44 +2,55 @@
 
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
-from sqlalchemy import Update, func, update
+from sqlalchemy import Select, func, select, update
 from sqlalchemy.orm import Session, aliased
 
 from models.attempt import Attempt, AttemptOutcome
 from models.clock import now
-from models.operation import Operation, State
+from models.operation import IN_DOUBT, Operation, State
 from models.session import transaction
 from models.settings import settings
 
+FORGOTTEN = 4
+"""Times the age limit after which even what could not be read (a paused account) goes to a person."""
+UNSEEN = {"synchronize_session": False}
+
 
 def sweep() -> None:
-    """Close lost requests, free lapsed operations for reading, and settle what is over without a send."""
+    """Close lost requests, free lapsed operations for reading, and settle what is over without a send.
+
+    A row that somebody has locked is left for the next time, so that one stalled process holds up nobody else.
+    """
     timing = settings().timing
     with transaction() as session:
-        lost = update(Attempt).where(
-            Attempt.closed_at.is_(None), Attempt.created_at < now() - timedelta(seconds=timing.lease)
-        )
-        session.execute(lost.values(closed_at=now(), outcome=AttemptOutcome.LOST, detail="its worker died or stalled"))
-        lapsed = update(Operation).where(Operation.state == State.SENDING, Operation.lease_until < now())
+        _close_lost(session, timing.lease)
+        lapsed = select(Operation.id).where(Operation.state == State.SENDING, Operation.lease_until < now())
         told = "its worker died or stalled, so whether it was sent is not known"
         _to(session, lapsed, State.UNKNOWN, told, next_at=now(), nudged_at=None)
-        spent = update(Operation).where(Operation.state == State.PLANNED, Operation.attempts >= timing.max_attempts)
+        planned = select(Operation.id).where(Operation.state == State.PLANNED)
+        spent = planned.where(Operation.attempts >= timing.max_attempts)
         _to(session, spent, State.REVIEW, func.concat("attempts used up; the last one said: ", Operation.reason))
+        long_ago = now() - timedelta(seconds=FORGOTTEN * timing.age_limit)
+        unread = select(Operation.id).where(Operation.state.in_(IN_DOUBT), Operation.last_sent_at < long_ago)
+        _to(session, unread, State.REVIEW, func.concat("in doubt for too long: ", Operation.reason))
+        before = aliased(Operation)
+        behind = planned.join(before, before.id == Operation.after_id)
         for fallen in (State.REJECTED, State.CANCELLED):
-            _follow(session, fallen)
+            why = select(before.reason).where(before.id == Operation.after_id).scalar_subquery()
+            told_of = func.concat(f"the {fallen} operation before it: ", why)
+            _to(session, behind.where(before.state == fallen), fallen, told_of, settled_at=now())
 
 
-def _follow(session: Session, fallen: State) -> None:
-    """What waits for an operation that will never be confirmed shares its end."""
-    before = aliased(Operation)
-    behind = update(Operation).where(
-        Operation.state == State.PLANNED, Operation.after_id == before.id, before.state == fallen
-    )
-    told = func.concat(f"the {fallen} operation before it: ", before.reason)
-    _to(session, behind, fallen, told, settled_at=now())
+def _close_lost(session: Session, lease: float) -> None:
+    open_still = select(Attempt.id).where(Attempt.closed_at.is_(None))
+    lost = open_still.where(Attempt.created_at < now() - timedelta(seconds=lease)).with_for_update(skip_locked=True)
+    ended = {"closed_at": now(), "outcome": AttemptOutcome.LOST, "detail": "its worker died or stalled"}
+    session.execute(update(Attempt).where(Attempt.id.in_(lost)).values(ended), execution_options=UNSEEN)
 
 
-def _to(session: Session, rows: Update, state: State, reason: Any, **values: Any) -> None:  # noqa: ANN401 - SQL
+def _to(session: Session, ids: Select[UUID], state: State, reason: Any, **values: Any) -> None:  # noqa: ANN401 - SQL
     changes = {"state": state, "reason": reason, "lease_until": None} | values
-    session.execute(rows.values(changes), execution_options={"synchronize_session": False})
+    locked = ids.order_by(Operation.id).with_for_update(of=Operation, skip_locked=True)
+    session.execute(update(Operation).where(Operation.id.in_(locked)).values(changes), execution_options=UNSEEN)

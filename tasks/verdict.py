@@ -12,6 +12,10 @@ from providers.contract import Absent, Accepted, Done, Kind, Outcome, Repeat
 from providers.errors import AccountError, NotSentError, RejectedError, ThrottledError, UnknownError
 
 
+class StalledError(NotSentError):
+    """Nothing was sent, because this worker was too slow; the vendor and the operation have no part in it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """Where an operation goes, and when it is looked at next (seconds from now)."""
@@ -34,6 +38,8 @@ class History:
     """The last request was refused, definitely."""
     said: str | None
     """What it was refused with."""
+    throttled: bool
+    """The last request was turned away for now, so its attempt does not count if nothing came of it."""
     batched: bool
     """The last request carried others too."""
     since_send: float
@@ -78,7 +84,7 @@ def after_send(kind: Kind, outcome: Outcome, *, batched: bool, attempts: int, ti
             return Verdict(State.PLANNED, outcome.retry_after or again, str(outcome), burns=False)
         case ThrottledError():
             return Verdict(State.UNKNOWN, outcome.retry_after or timing.read_every, str(outcome))
-        case AccountError():
+        case AccountError() | StalledError():
             return Verdict(State.PLANNED, again, str(outcome), burns=False)
         case NotSentError():
             return Verdict(State.PLANNED, again, str(outcome))
@@ -114,17 +120,20 @@ def after_read(kind: Kind, outcome: Outcome, history: History, timing: Timing) -
 
 
 def _after_absent(kind: Kind, history: History, timing: Timing) -> Verdict:
-    """Absence counts only when no byte of the last send can still be on its way."""
+    """Absence counts only when no byte of the last send can be on its way.
+
+    Where a second effect would add to the first, it counts only when the vendor has had its time to show it.
+    """
     if history.refused and not history.batched:
         return Verdict(State.REJECTED, 0, f"{history.said} (and a read shows no effect)")
     if history.refused:
         return Verdict(State.PLANNED, 0, "its batch was refused; sent again alone", alone=True)
     if kind.repeat is Repeat.ABSORBING and history.state is State.UNKNOWN:
         return Verdict(State.PLANNED, 0, "a read shows no effect; sent again, which does no harm")
-    if history.since_send < (timing.lease if kind.resend_when_absent else timing.settle):
+    if history.since_send < (timing.lease if kind.repeat is Repeat.ABSORBING else timing.settle):
         return _still_in_doubt(history, timing, "not there yet, and too early to tell")
-    if kind.resend_when_absent:
-        return Verdict(State.PLANNED, 0, "settled and proven absent; sent again")
+    if kind.resend_when_absent or kind.repeat is Repeat.ABSORBING:
+        return Verdict(State.PLANNED, 0, "settled and proven absent; sent again", burns=not history.throttled)
     return Verdict(State.REVIEW, 0, "settled and not there, which proves nothing at this vendor")
 
 

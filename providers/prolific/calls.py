@@ -15,7 +15,7 @@ from providers.prolific.reads import states
 KINDS: Mapping[str, Kind] = {
     kind.name: kind
     for kind in (
-        Kind("draft", Repeat.READ_BACK),
+        Kind("draft", Repeat.READ_BACK, resend_when_absent=True),
         Kind("publish", Repeat.ABSORBING),
         Kind("launch", Repeat.ABSORBING, batch=1000, per_run=True),
         Kind("approve", Repeat.ABSORBING, batch=100, lane="wallet", urgent=True),

@@ -144,22 +144,26 @@ class Client:
         """Pages are numbered, never followed by link: an address in an answer gets no token.
 
         A list ends with a null link, with a 404 past its end, or with a page that brings nothing new.
+
+        Raises:
+            UnknownError: a page named a next one, and there was none: what it would have shown is not known.
         """
         before: list[T] | None = None
+        promised: bool | None = None
         for page in count(1):
             try:
                 answer = self._call("GET", path, params={**query, "page": page, "page_size": PAGE})
             except NotFoundError:
                 if page == 1:
                     raise
-                return
+                return _kept(promised=promised)
             listing = answer if isinstance(answer, dict) else {}
             results = read(rows, listing.get("results"))
             if not results or results == before:
-                return
+                return _kept(promised=promised)
             yield results
-            if _ends(listing):
-                return
+            if (promised := _continues(listing)) is False:
+                return None
             before = results
 
     def _call(
@@ -175,13 +179,18 @@ class Client:
         raise AccountError(f"{reason} Add funds to the workspace at Prolific, then resume the account.")
 
 
-def _ends(answer: Mapping[str, Any]) -> bool:
-    """Whether a page says that it is the last one; a page without links does not say."""
-    links = answer.get("_links")
+def _continues(listing: Mapping[str, Any]) -> bool | None:
+    """Whether a page says that there is another one; None for a page without links, which does not say."""
+    links = listing.get("_links")
     if not isinstance(links, dict) or "next" not in links:
-        return False
+        return None
     following = links["next"]
-    return not (following.get("href") if isinstance(following, dict) else following)
+    return bool(following.get("href") if isinstance(following, dict) else following)
+
+
+def _kept(*, promised: bool | None) -> None:
+    if promised:
+        raise UnknownError("A list ended before the page that it had announced; it is read again.")
 
 
 def _same(asked: str, answer: R) -> R:

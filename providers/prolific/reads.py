@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby, islice
 
 from providers.contract import Observation, Quote, Request
-from providers.errors import ProviderError, RejectedError
+from providers.errors import ProviderError, RejectedError, UnknownError
 from providers.prolific import mapping
 from providers.prolific.client import Client
 from providers.prolific.shapes import Submission
@@ -80,7 +80,8 @@ def _singly(client: Client, wanted: set[str]) -> dict[str, str | ProviderError]:
         try:
             seen[submission] = client.submission(submission).status
         except RejectedError as refusal:
-            seen[submission] = refusal
+            # That a read was refused does not undo what was done.
+            seen[submission] = UnknownError(str(refusal))
         except ProviderError as error:
             return dict.fromkeys(wanted, error) | seen
     return seen

@@ -230,14 +230,14 @@ def test_an_approval_without_an_answer_is_unknown_and_the_read_tells(api, client
     assert calls.find(client, "approve", approval) == [Done() if fault.endswith("after") else Absent()]
 
 
-def test_a_submission_that_does_not_exist_is_refused_and_spoils_no_other(api, client):
+def test_a_read_of_a_submission_that_does_not_exist_tells_nothing_and_spoils_no_other(api, client):
     (submission,) = api.finished(api.published())
     mixed = approvals([submission, ID, "not/an id"])
     with pytest.raises(RejectedError):
         calls.send(client, "approve", mixed)
     outcomes = calls.find(client, "approve", mixed)
     assert outcomes[0] == Absent()
-    assert all(isinstance(outcome, RejectedError) for outcome in outcomes[1:])
+    assert all(isinstance(outcome, UnknownError) for outcome in outcomes[1:])
 
 
 def test_a_read_that_fails_half_way_keeps_what_was_read():

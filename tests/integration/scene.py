@@ -16,6 +16,7 @@ from models.task_run import TaskRun
 from models.unit import Unit
 from providers import account_of, provider_class, provider_of
 from tasks import dispatch, engine, execute, reconcile, runs, sweep
+from tasks.resolve import resolve
 
 DRAFT, LAUNCH, BULK = "POST studies/", "PATCH studies/{id}/", "POST submissions/bulk-approve/"
 STUDY_MOVE, DECISION = "POST studies/{id}/transition/", "POST submissions/{id}/transition/"
@@ -120,7 +121,7 @@ class Scene:
 
     def read(self, *operations):
         """Read back what is in doubt among these operations."""
-        engine.resolve([operation.id for operation in operations])
+        resolve([operation.id for operation in operations])
 
     def reconcile(self, run, **options):
         """Bring one run up to date with the vendor."""
@@ -136,13 +137,13 @@ class Scene:
             execute.run(ids)
         return messages
 
-    def settle(self, most=60):
+    def settle(self, most=100):
         """Take turns until every operation is final; time jumps ahead where there is nothing to do."""
         for _ in range(most):
             if self.states() <= FINAL:
                 return
             if not self.turn():
-                self.later(15)
+                self.later(30)
         left = [(row.kind, row.state, row.reason) for row in self.operations() if row.state not in FINAL]
         assert not left, f"still open after {most} turns: {left}"
 

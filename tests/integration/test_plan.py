@@ -1,4 +1,4 @@
-"""The same intent twice is one operation, another intent under its key is refused, and a refused one is tried again once."""
+"""The same intent twice is one operation; another one under its key is refused; a refused one is tried again once."""
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace

@@ -16,6 +16,7 @@ from models.tick import take
 from models.unit import Unit
 from models.worker import Worker
 from providers.contract import Observation
+from providers.errors import RejectedError
 from providers.prolific.provider import ProlificProvider
 from tasks import engine, pacing, reconcile, register
 from tasks.diff import Changes
@@ -278,34 +279,43 @@ def test_a_vendor_that_does_not_answer_is_asked_again_later(scene, caplog):
     run = scene.live(1)
     scene.hand_in(run)
     scene.fault(COUNTS, "500_before")
-    reconcile.reconcile_account(scene.account)
+    reconcile.reconcile_one(str(scene.account))
     assert statuses(scene) == []
     assert "was put off" in caplog.text
-    reconcile.reconcile_account(scene.account)
+    reconcile.reconcile_one(str(scene.account))
     assert statuses(scene) == ["completed"]
 
 
-def test_a_run_whose_study_is_gone_does_not_hold_up_the_others(scene):
+def test_a_run_whose_study_is_gone_does_not_hold_up_the_others_and_is_told(scene):
     runs = [scene.live(1, f"run {number}") for number in range(3)]
     for run in runs[1:]:
         scene.hand_in(run)
     gone = scene.study(runs[0])
     del scene.simulator.state.studies[gone]
-    reconcile.reconcile_account(scene.account)
+    with pytest.raises(RejectedError):
+        reconcile.reconcile_account(scene.account)
     assert statuses(scene) == ["completed"] * 2
 
 
 def test_a_slot_is_reconciled_once_however_many_beats_there_are(scene, timing):
-    run = scene.live(1)
-    counted = scene.calls(COUNTS)
+    scene.live(1)
     with ThreadPoolExecutor(4) as pool:
-        for done in [pool.submit(reconcile.reconcile) for _ in range(8)]:
-            done.result()
-    assert scene.calls(COUNTS) == counted + 1
+        begun = list(pool.map(lambda _: reconcile.begin(full=False), range(8)))
+    assert sorted(begun) == [[]] * 7 + [[scene.account]]
     scene.later(timing().reconcile_every)
-    reconcile.reconcile()
-    assert scene.calls(COUNTS) == counted + 2
-    assert run
+    assert reconcile.begin(full=False) == [scene.account]
+
+
+def test_a_listing_that_is_shorter_than_the_counts_is_asked_for_again(scene, monkeypatch):
+    """A page that comes back empty once must not hide its submissions for ever."""
+    run = scene.live(3)
+    scene.hand_in(run, 3)
+    with monkeypatch.context() as patch:
+        patch.setattr(ProlificProvider, "observe", lambda *_: iter([]))
+        scene.reconcile(run)
+    assert statuses(scene) == []
+    scene.reconcile(run)
+    assert statuses(scene) == ["completed"] * 3
 
 
 def test_a_slot_is_taken_by_one_and_the_next_is_free(scene, timing):

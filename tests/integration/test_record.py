@@ -12,7 +12,7 @@ from providers.contract import Done
 from providers.errors import NotSentError, RejectedError, UnknownError
 from providers.prolific.provider import ProlificProvider
 from tasks import engine, pacing
-from tests.integration.scene import BULK, DECISION, DRAFT, LAUNCH, STUDY_MOVE
+from tests.integration.scene import DECISION, DRAFT, LAUNCH, STUDY_MOVE
 
 KINDS = {"draft": DRAFT, "publish": STUDY_MOVE, "launch": LAUNCH, "approve": DECISION}
 
@@ -262,7 +262,7 @@ def test_evidence_against_a_final_state_is_one_discrepancy(scene, state):
     assert scene.findings() == [Finding.FINAL_CONTRADICTED]
 
 
-def test_a_storm_of_failures_rests_the_account_for_a_while(scene, timing):
+def test_a_storm_of_failures_rests_the_account_for_a_while(scene):
     for number in range(pacing.STORM):
         scene.plan(1, f"run {number}")
     scene.simulator.faults.next(DRAFT, "drop_before", times=pacing.STORM)

@@ -12,7 +12,7 @@ from providers.contract import Absent, Kind, Repeat
 from providers.errors import UnknownError
 from providers.prolific import calls
 from providers.prolific.provider import ProlificProvider
-from tasks import engine
+from tasks.resolve import resolve
 from tests.integration.scene import BULK, DECISION, DRAFT, LISTING
 
 STUDIES = "GET projects/{project_id}/studies/"
@@ -41,13 +41,13 @@ def test_a_draft_whose_answer_was_lost_is_found_by_its_name_and_not_made_twice(s
     assert scene.calls(DRAFT) == 1
 
 
-def test_a_draft_that_is_not_there_is_made_again_only_after_the_lease(scene, doubtful, timing):
+def test_a_draft_that_is_not_there_is_made_again_only_after_the_settle_time(scene, doubtful, timing):
     draft = doubtful("drop_before")
     for _ in range(3):
-        scene.later(timing().lease / 4)
+        scene.later(timing().settle / 4)
         scene.read(draft)
         assert scene.only("draft").state is State.UNKNOWN
-    scene.later(timing().lease)
+    scene.later(timing().settle)
     scene.read(draft)
     assert scene.only("draft").state is State.PLANNED
     scene.send(draft)
@@ -236,5 +236,5 @@ def test_a_person_in_review_is_not_overruled_by_a_read(scene, doubtful, timing):
     with transaction() as session:
         session.get_one(Operation, draft.id).state = State.REVIEW
     scene.later(timing().read_every)
-    engine.resolve([draft.id])
+    resolve([draft.id])
     assert scene.only("draft").state is State.REVIEW

@@ -78,7 +78,7 @@ class Process(Local):
             self._begins = output.tell()
             self._process = subprocess.Popen(
                 self._command,
-                shell=True,  # noqa: S602 - a Procfile holds shell commands
+                shell=True,
                 cwd=fleet.checkout(),
                 env=fleet.environment() | self._extra,
                 stdin=subprocess.DEVNULL,
@@ -95,7 +95,7 @@ class Process(Local):
     def logs(self):
         return self._log.read_bytes()[self._begins :].decode(errors="replace") if self._log.exists() else ""
 
-    def kill(self, signal="SIGKILL"):  # noqa: A002 - the signature of Docker's
+    def kill(self, signal="SIGKILL"):
         """Signal the whole group; SIGKILL waits until nothing of it is left."""
         number = signal_number(signal)
         os.killpg(self._process.pid, number)
@@ -164,7 +164,7 @@ class Valkey(Local, RedisContainer):
     def logs(self):
         return daemon.log_of(valkey.NAME).read_text(errors="replace")
 
-    def kill(self, signal="SIGKILL"):  # noqa: A002 - the signature of Docker's
+    def kill(self, signal="SIGKILL"):
         valkey.stop(signal_number(signal))
 
     def teardown(self):

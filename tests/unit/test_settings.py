@@ -28,6 +28,12 @@ def test_limits_out_of_order_are_refused_by_name():
         Timing(lease=400)
 
 
+@pytest.mark.parametrize(("wrong", "limit"), [("http_deadline", 45), ("settle", 100)])
+def test_a_lease_outlasts_three_requests_and_the_settle_time_outlasts_it(wrong, limit):
+    with pytest.raises(ValidationError, match="outlast"):
+        Timing(**{wrong: limit})
+
+
 def test_a_wrong_environment_names_the_variable(monkeypatch):
     monkeypatch.setenv("CROWDOPS_PROFILE", "fast")
 

@@ -10,14 +10,14 @@ from models.operation import MOVES, State
 from models.settings import Timing
 from providers.contract import Absent, Accepted, Done, Kind, Repeat
 from providers.errors import AccountError, NotSentError, RejectedError, ThrottledError, UnknownError
-from tasks.verdict import History, after_read, after_send, back_off, label, resend_unread, summary
+from tasks.verdict import History, StalledError, after_read, after_send, back_off, label, resend_unread, summary
 
 TIMING = Timing()
 KINDS = {
     "absorbing": Kind("approve", Repeat.ABSORBING),
     "keyed": Kind("launch", Repeat.KEYED, window=3600),
-    "conclusive": Kind("draft", Repeat.READ_BACK),
-    "inconclusive": Kind("bonus", Repeat.READ_BACK, resend_when_absent=False),
+    "conclusive": Kind("draft", Repeat.READ_BACK, resend_when_absent=True),
+    "inconclusive": Kind("bonus", Repeat.READ_BACK),
 }
 OUTCOMES = {
     "done": Done(),
@@ -26,6 +26,7 @@ OUTCOMES = {
     "throttled": ThrottledError("slow down", retry_after=7),
     "account": AccountError("bad token"),
     "not sent": NotSentError("refused connection"),
+    "stalled": StalledError("too slow"),
     "rejected": RejectedError("no"),
     "unknown": UnknownError("timeout"),
 }
@@ -38,11 +39,12 @@ SEND = {
     "throttled": (P, P, U, U),
     "account": (P, P, P, P),
     "not sent": (P, P, P, P),
+    "stalled": (P, P, P, P),
     "rejected": (U, R, R, R),
     "unknown": (U, U, U, U),
 }
 PAST = History(
-    state=U, refused=False, said=None, batched=False, since_send=5, since_first_send=5, reads=1
+    state=U, refused=False, said=None, throttled=False, batched=False, since_send=5, since_first_send=5, reads=1
 )  # fmt: skip
 SETTLED = replace(PAST, since_send=TIMING.settle + 1)
 
@@ -70,8 +72,8 @@ def test_a_refused_batch_proves_nothing_about_its_members(kind):
     assert _send(kind, "rejected", batched=True).state is U
 
 
-@pytest.mark.parametrize("outcome", ["throttled", "account"])
-def test_patience_and_a_bad_account_burn_no_attempt(outcome):
+@pytest.mark.parametrize("outcome", ["throttled", "account", "stalled"])
+def test_patience_a_bad_account_and_our_own_stall_burn_no_attempt(outcome):
     assert not _send("absorbing", outcome).burns
     assert _send("absorbing", "not sent").burns
 
@@ -112,9 +114,20 @@ def test_an_accepted_effect_is_given_time_to_show():
     assert _read("absorbing", "absent", replace(early, since_send=TIMING.lease + 1)).state is P
 
 
-def test_a_conclusive_absence_is_believed_when_no_byte_can_be_on_its_way():
-    assert _read("conclusive", "absent", replace(PAST, since_send=TIMING.lease - 1)).state is U
-    assert _read("conclusive", "absent", replace(PAST, since_send=TIMING.lease + 1)).state is P
+def test_a_conclusive_absence_is_believed_after_the_settle_time_only():
+    for kind in ("keyed", "conclusive"):
+        assert _read(kind, "absent", replace(PAST, since_send=TIMING.settle - 1)).state is U
+    assert _read("conclusive", "absent", SETTLED).state is P
+
+
+def test_an_effect_that_adds_is_never_sent_again_on_absence_unless_its_vendor_declares_that_it_proves_something():
+    assert not Kind("bonus", Repeat.READ_BACK).resend_when_absent
+    assert _read("inconclusive", "absent", SETTLED).state is State.REVIEW
+
+
+def test_a_throttled_request_that_had_no_effect_burns_no_attempt():
+    assert not _read("conclusive", "absent", replace(SETTLED, throttled=True)).burns
+    assert _read("conclusive", "absent", SETTLED).burns
 
 
 def test_an_inconclusive_absence_goes_to_a_person_after_the_settle_time_and_is_never_sent_again():
@@ -165,7 +178,8 @@ def test_pauses_double_up_to_the_longest():
     ("outcome", "expected"),
     [
         ("done", "done"), ("accepted", "accepted"), ("absent", "unknown"), ("throttled", "throttled"),
-        ("account", "account"), ("not sent", "not_sent"), ("rejected", "rejected"), ("unknown", "unknown"),
+        ("account", "account"), ("not sent", "not_sent"), ("stalled", "not_sent"), ("rejected", "rejected"),
+        ("unknown", "unknown"),
     ],
 )  # fmt: skip
 def test_an_attempt_is_closed_with_what_came_of_it(outcome, expected):

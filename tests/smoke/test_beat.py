@@ -1,0 +1,48 @@
+"""Two beats do no harm: each slot is reconciled once, and every effect happens once."""
+
+import pytest
+from sqlalchemy import func, select
+
+from models.agent import Agent
+from models.session import transaction
+from models.status import AgentStatus
+from models.tick import Tick
+from tests.integration.scene import COUNTS
+from tests.smoke.containers import Beat
+
+pytestmark = pytest.mark.smoke
+SLOTS = 4
+
+
+@pytest.fixture
+def second_beat(start):
+    """Another beat beside the fleet's own."""
+    made = start(Beat, "second-beat")
+    made.ready()
+    yield made
+    made.teardown()
+
+
+def slots():
+    with transaction() as session:
+        return session.scalar(select(func.count()).select_from(Tick))
+
+
+def sent(beat):
+    """How often a beat has asked for a reconciliation."""
+    return beat.logs().count("(crowdops.reconcile)")
+
+
+def test_two_beats_reconcile_each_slot_once(job, beat, second_beat):
+    run = job.launched(2)
+    before = slots(), job.calls(COUNTS), sent(beat.container) + sent(second_beat)
+    job.until(lambda: slots() >= before[0] + SLOTS and sent(second_beat) >= SLOTS)
+    counted, asked = job.calls(COUNTS) - before[1], sent(beat.container) + sent(second_beat) - before[2]
+    taken = slots() - before[0]
+    assert asked > taken
+    # One run is open; the call of a slot that was just taken may not be made yet.
+    assert taken - 1 <= counted <= taken
+    job.hand_in(run, 2)
+    job.until(lambda: job.statuses(Agent, run) == {AgentStatus.COMPLETED})
+    job.approved(run)
+    job.finished()

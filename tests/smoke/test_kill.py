@@ -1,0 +1,105 @@
+"""Workers die or stall at the worst moments; whoever goes on finds every operation done once."""
+
+import os
+import signal
+
+import pytest
+
+from models.attempt import Attempt, AttemptOutcome
+from models.operation import Operation, State
+from tasks import dispatch
+from tests.integration.scene import DRAFT
+from tests.smoke.containers import Worker
+
+pytestmark = pytest.mark.smoke
+DEATHS = ["after_claim:exit", "before_send:exit", "after_response:exit", "after_record:exit", "after_read:exit"]
+#: The first is longer than a worker may wait between claim and send, the second longer than the whole lease.
+STALLS = ["before_send:sleep=3", "before_send:sleep=8"]
+
+
+def test_a_worker_killed_while_the_vendor_answers_leaves_one_effect(job, fleet, simulator):
+    simulator.faults.next(DRAFT, "hang_after", seconds=30)
+    calls = job.calls(DRAFT)
+    job.planned()
+    dispatch.wake()
+    job.until(lambda: job.calls(DRAFT) > calls)
+    fleet.worker.kill("SIGKILL")
+    (draft,) = job.mine("draft")
+    assert draft.state is State.SENDING
+    assert job.get(Attempt, draft.attempt_id).closed_at is None
+    fleet.worker.restart()
+    job.finished()
+    assert job.get(Attempt, draft.attempt_id).outcome is AttemptOutcome.LOST
+    assert job.calls(DRAFT) == calls + 1
+
+
+@pytest.fixture
+def halted(fleet):
+    """The fleet's own worker stands still until the function is called, so that another one gets the work."""
+    worker = fleet.worker.container
+    worker.kill("SIGSTOP")
+    yield lambda: worker.kill("SIGCONT")
+    worker.kill("SIGCONT")
+
+
+@pytest.fixture
+def doomed(start):
+    """A function that starts workers, one for each failpoint, and waits until they are at work."""
+    workers = []
+
+    def prepare(*failpoints):
+        for number, failpoint in enumerate(failpoints):
+            name = f"doomed-{number}"
+            workers.append(start(Worker, name, CROWDOPS_FAILPOINT=failpoint, CROWDOPS_WORKERS="1"))
+        for worker in workers:
+            worker.ready()
+        return workers
+
+    yield prepare
+    for worker in workers:
+        worker.teardown()
+
+
+def hit(worker):
+    """Whether the worker has come to its failpoint."""
+    return any(worker.home.glob("failpoint-*"))
+
+
+def test_at_every_point_a_worker_may_die_or_stall_and_each_effect_happens_once(job, doomed, halted, simulator):
+    workers = doomed(*DEATHS, *STALLS)
+
+    def all_hit():
+        left = [worker for worker in workers if not hit(worker)]
+        if left and not [row for row in job.mine("draft") if row.state is State.PLANNED]:
+            # An answer that is lost has to be read back, for the one that dies there.
+            simulator.faults.next(DRAFT, "drop_after")
+            job.planned()
+            dispatch.publish(dispatch.take())
+        return not left
+
+    job.until(all_hit)
+    halted()
+    job.finished()
+    outcomes = {attempt.outcome for attempt in job.all(Attempt, Attempt.requester_id == job.account)}
+    assert {AttemptOutcome.LOST, AttemptOutcome.NOT_SENT, AttemptOutcome.DONE} <= outcomes
+
+
+def test_a_worker_that_wakes_up_long_after_its_lease_sends_nothing(job, doomed, halted):
+    (zombie,) = doomed("before_send:stop")
+    calls = job.calls(DRAFT)
+    job.planned()
+    dispatch.publish(dispatch.take())
+    job.until(lambda: hit(zombie))
+    # Its parent would end it at its time limit; so the parent stalls as well, as the whole machine might.
+    zombie.kill("SIGSTOP")
+    halted()
+    job.finished()
+    (draft,) = job.mine("draft")
+    stalled = job.all(Attempt, Attempt.operation_ids.contains([draft.id]))[0]
+    assert stalled.outcome is AttemptOutcome.LOST
+    for child in zombie.children():
+        os.kill(child, signal.SIGCONT)
+    job.until(lambda: job.get(Attempt, stalled.id).outcome is AttemptOutcome.NOT_SENT)
+    job.check()
+    assert job.calls(DRAFT) == calls + 1
+    assert job.get(Operation, draft.id).state is State.CONFIRMED
