@@ -71,3 +71,6 @@ def _configuration() -> dict[str, Any]:
 app = Celery("tasks", include=["tasks.execute", "tasks.dispatch", "tasks.reconcile"])
 # Evaluated when it is first needed, so that importing this module neither reads nor freezes the environment.
 app.add_defaults(_configuration)
+
+from kombu.transport.redis import Channel
+Channel.do_restore = False

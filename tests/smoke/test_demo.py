@@ -1,0 +1,54 @@
+"""The demonstration itself, as a newcomer runs it: a process of its own, real workers, and a report at the end."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from models.settings import settings
+from providers.prolific.simulator.server import running
+from providers.prolific.simulator.simulator import Options
+
+
+@pytest.fixture
+def demo(temporary_home):
+    """A function that runs `crowdops demo --json` with options and returns its exit code and its report."""
+
+    def run(*options, **environment):
+        with temporary_home():
+            names = os.environ | {"CROWDOPS_HOME": str(settings().home)} | environment
+            command = [sys.executable, "-m", "cli.main", "demo", "--json", *options]
+            done = subprocess.run(command, env=names, capture_output=True, text=True, timeout=110, check=False)
+        assert done.stdout, done.stderr
+        return done.returncode, json.loads(done.stdout)
+
+    return run
+
+
+def test_the_demonstration_kills_workers_and_every_unit_is_paid_once(demo):
+    code, report = demo("--units", "25", "--faults", "0.1")
+    assert (code, report["problems"]) == (0, [])
+    assert report["units"] == {"accepted": 25}
+    assert report["ours"] == report["theirs"] == {"draft": 1, "publish": 1, "places": 25, "approve": 25}
+    assert report["killed"] == 2
+
+
+def test_the_demonstration_runs_against_the_vendor_that_the_environment_names(demo):
+    with running(Options(speed=60, arrivals=15, token="somebody-elses")) as vendor:  # noqa: S106 - of a simulator
+        names = {"CROWDOPS_PROLIFIC_URL": vendor.url, "CROWDOPS_PROLIFIC_TOKEN": "somebody-elses"}
+        code, report = demo("--units", "12", **names)
+        assert (code, report["problems"]) == (0, [])
+        assert [study.status for study in vendor.state.studies.values()] == ["COMPLETED"]
+    assert report["theirs"]["approve"] == 12
+
+
+def test_a_vendor_without_a_token_is_refused_with_a_word(temporary_home):
+    with temporary_home():
+        names = os.environ | {"CROWDOPS_HOME": str(settings().home), "CROWDOPS_PROLIFIC_URL": "http://127.0.0.1:9"}
+        command = [sys.executable, "-m", "cli.main", "demo"]
+        done = subprocess.run(command, env=names, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert "CROWDOPS_PROLIFIC_TOKEN" in done.stderr
+    assert "Traceback" not in done.stderr
