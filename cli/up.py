@@ -1,12 +1,15 @@
 """`crowdops up`: the embedded servers, the newest schema, and the Procfile's processes under honcho until Ctrl-C."""
 
-import sys
+import signal
 
-import typer
 from honcho.manager import Manager
 
 from cli import fleet, servers
+from cli.failure import FailedError
 from models import migrations
+
+ASKED = (0, 128 + signal.SIGINT, 128 + signal.SIGTERM)
+"""How honcho ends when a person, or a service manager, asked for it."""
 
 
 def up() -> None:
@@ -17,6 +20,5 @@ def up() -> None:
         for name, command in fleet.commands().items():
             manager.add_process(name, command, env=fleet.environment(), cwd=str(fleet.checkout()))
         manager.loop()
-    if manager.returncode:
-        typer.echo("A process ended by itself, so all were stopped; its last lines are above.", err=True)
-        sys.exit(1)
+    if manager.returncode not in ASKED:
+        raise FailedError("A process ended by itself, so all were stopped; its last lines are above.")

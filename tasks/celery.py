@@ -10,7 +10,7 @@ from kombu import Exchange, Queue
 
 from models.settings import settings
 from providers import installed
-from tasks import failpoints, schedule
+from tasks import broker, failpoints, schedule
 
 MONEY, CONTROL = "money", "control"
 #: One rotation of messages that a dead worker held (seconds x rounds); kombu's default takes over a minute and a half.
@@ -68,9 +68,7 @@ def _configuration() -> dict[str, Any]:
     }
 
 
+broker.install()
 app = Celery("tasks", include=["tasks.execute", "tasks.dispatch", "tasks.reconcile"])
 # Evaluated when it is first needed, so that importing this module neither reads nor freezes the environment.
 app.add_defaults(_configuration)
-
-from kombu.transport.redis import Channel
-Channel.do_restore = False

@@ -6,6 +6,7 @@ CROWDOPS_HOME: the first process that gets there takes it by creating the file `
 
 import os
 import signal
+import threading
 import time
 from pathlib import Path
 
@@ -41,7 +42,8 @@ def hit(name: str) -> None:
     if verb == "exit":
         os._exit(137)
     elif verb == "stop":
-        os.kill(os.getpid(), signal.SIGSTOP)
+        # To this very thread: it would run on for a moment, were the signal for whichever thread takes it.
+        signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)
     else:
         time.sleep(seconds)
 

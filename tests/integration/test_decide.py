@@ -82,6 +82,42 @@ def _waiting_for_a_lock():
         return session.connection().exec_driver_sql("SELECT count(*) FROM pg_locks WHERE NOT granted").scalar_one()
 
 
+def launch_of(scene, run, place):
+    launches = scene.all(Operation, Operation.run_id == run, Operation.kind == "launch")
+    return next(row for row in launches if row.body["places"] == place)
+
+
+@pytest.mark.parametrize("place", [1, 2])
+def test_a_place_is_not_withdrawn_while_later_places_of_its_run_stand(scene, place):
+    """Places are absolute at the vendor: the later launch would open this one too."""
+    run = scene.plan(3)
+    with pytest.raises(IllegalMoveError, match="Withdraw the last one first"):
+        cancel(launch_of(scene, run, place))
+    assert scene.states() == {State.PLANNED}
+    assert launch_of(scene, run, place).note is None
+
+
+def test_places_that_are_withdrawn_from_the_last_on_are_never_opened(scene):
+    run = scene.plan(3)
+    scene.plan(4, "another run")
+    for place in (3, 2):
+        cancel(launch_of(scene, run, place))
+    scene.settle()
+    assert scene.simulator.state.study(scene.study(run)).places == 1
+    assert [row.status for row in scene.all(Unit, Unit.task_run_id == run)].count("launched") == 1
+
+
+def test_the_first_place_is_withdrawn_only_with_its_publication(scene):
+    scene.plan(1)
+    with pytest.raises(IllegalMoveError, match="withdraw the run's publish operation"):
+        cancel(scene.only("launch"))
+    assert scene.only("launch").state is State.PLANNED
+    cancel(scene.only("publish"))
+    scene.settle()
+    assert scene.only("launch").state is State.CANCELLED
+    assert scene.effects("publish") == []
+
+
 def test_what_waits_is_due_at_once_when_it_is_tried_again(scene):
     scene.plan(1)
     with transaction() as session:

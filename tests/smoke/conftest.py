@@ -87,7 +87,8 @@ def celery(start, environment):
     """The fleet as pytest-celery sees it: one broker, one worker."""
     app.conf.broker_url = environment["CROWDOPS_BROKER_URL"]
     workers = CeleryWorkerCluster(CeleryTestWorker(start(Worker, "worker"), app))
-    yield CeleryTestSetup(workers, CeleryBrokerCluster(CeleryTestBroker(Valkey("valkey"), app)), None, app)
+    brokers = CeleryBrokerCluster(CeleryTestBroker(Valkey("valkey"), app))
+    yield CeleryTestSetup(workers, brokers, None, app)
     app.pool.force_close_all()
 
 
@@ -106,7 +107,7 @@ def fleet(_here, celery, beat, simulator):
     for node in (celery.worker, beat):
         if node.container.status != "running":
             node.restart()
-    assert celery.ready(control=True)
+    assert celery.ready()
     assert beat.ready()
     return celery
 

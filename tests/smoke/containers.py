@@ -6,10 +6,10 @@ A node asks its container for a name, a status, logs, signals and restarts; each
 import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
+import celery
 from pytest_celery import CeleryTestContainer, CeleryWorkerContainer, RedisContainer
 from redis import Redis
 
@@ -28,15 +28,13 @@ class Local:
 
     @property
     def name(self):
+        """How logs and messages call it."""
         return self._name
 
     @property
     def id(self):
+        """Also the host's part of a worker's name."""
         return self._name
-
-    @property
-    def attrs(self):
-        return {"Config": {"Hostname": self._name}}
 
     def reload(self):
         """Docker's containers are described by a copy; here everything is read when it is asked for."""
@@ -51,12 +49,14 @@ class Local:
         return True
 
     def restart(self, timeout=PATIENCE):  # noqa: ARG002 - the signature of Docker's
+        """End what is left of it, start it, and wait until it is ready."""
         if self.status == "running":
             self.kill("SIGKILL")
         self.start()
         self.ready()
 
     def teardown(self):
+        """Leave nothing running."""
         if self.status == "running":
             self.kill("SIGKILL")
 
@@ -76,7 +76,7 @@ class Process(Local):
         """Start it; `logs` tells of this start only."""
         with self._log.open("ab") as output:
             self._begins = output.tell()
-            self._process = subprocess.Popen(
+            self._process = subprocess.Popen(  # noqa: S602 - a Procfile holds shell commands
                 self._command,
                 shell=True,
                 cwd=fleet.checkout(),
@@ -90,9 +90,11 @@ class Process(Local):
 
     @property
     def status(self):
+        """In Docker's words."""
         return "running" if self._process is not None and self._process.poll() is None else "exited"
 
     def logs(self):
+        """What it said since it was started last."""
         return self._log.read_bytes()[self._begins :].decode(errors="replace") if self._log.exists() else ""
 
     def kill(self, signal="SIGKILL"):
@@ -123,11 +125,13 @@ class Worker(Process, CeleryWorkerContainer):
 
     @classmethod
     def worker_name(cls):
+        """The first part of its name in Celery."""
         return "crowdops"
 
     @classmethod
     def version(cls):
-        return sys.modules["celery"].__version__
+        """Celery's."""
+        return celery.__version__
 
 
 class Beat(Process, CeleryTestContainer):
@@ -154,17 +158,21 @@ class Valkey(Local, RedisContainer):
     ready_prompt = ""
 
     def start(self, *, empty=False):
+        """Start it unless it runs, with what it held or with nothing."""
         valkey.start(empty=empty)
         return self
 
     @property
     def status(self):
+        """In Docker's words."""
         return "running" if daemon.pid(valkey.NAME) else "exited"
 
     def logs(self):
+        """Everything it ever said."""
         return daemon.log_of(valkey.NAME).read_text(errors="replace")
 
     def kill(self, signal="SIGKILL"):
+        """End it as the signal says; SIGKILL is a crash."""
         valkey.stop(signal_number(signal))
 
     def teardown(self):
@@ -172,9 +180,11 @@ class Valkey(Local, RedisContainer):
 
     @property
     def client(self):
+        """Somebody who reads and writes what it holds."""
         return Redis(unix_socket_path=str(settings().socket_dir / "valkey.sock"), decode_responses=True)
 
     @property
     def celeryconfig(self):
+        """Where Celery finds it."""
         url = settings().broker()
         return {"url": url, "host_url": url}

@@ -1,4 +1,4 @@
-"""The main job as an operator does it, while the fleet works: plan, wait for people, approve, and check what came out."""
+"""The main job as an operator does it while the fleet works: plan, wait for people, approve, and check the ledger."""
 
 from collections import Counter
 
@@ -13,7 +13,7 @@ from models.unit import Unit
 from tasks import dispatch
 from tests.integration.scene import Scene
 
-LONG = 20
+LONG = 60
 """Seconds that recovery may take; it needs a lease of six, on a machine that is busy with other tests."""
 
 

@@ -40,8 +40,8 @@ def test_two_beats_reconcile_each_slot_once(job, beat, second_beat):
     counted, asked = job.calls(COUNTS) - before[1], sent(beat.container) + sent(second_beat) - before[2]
     taken = slots() - before[0]
     assert asked > taken
-    # One run is open; the call of a slot that was just taken may not be made yet.
-    assert taken - 1 <= counted <= taken
+    # One run is open. A slot that was just taken, or whose round was overtaken by the next, has no call yet.
+    assert 0 < counted <= taken
     job.hand_in(run, 2)
     job.until(lambda: job.statuses(Agent, run) == {AgentStatus.COMPLETED})
     job.approved(run)
