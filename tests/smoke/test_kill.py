@@ -99,7 +99,6 @@ def test_a_worker_that_wakes_up_long_after_its_lease_sends_nothing(job, doomed, 
     assert stalled.outcome is AttemptOutcome.LOST
     for child in zombie.children():
         os.kill(child, signal.SIGCONT)
-    import time; time.sleep(4); print([(a.id, a.outcome, a.detail, a.created_at) for a in job.all(Attempt, Attempt.operation_ids.contains([draft.id]))])
     job.until(lambda: job.get(Attempt, stalled.id).outcome is AttemptOutcome.NOT_SENT)
     job.check()
     assert job.calls(DRAFT) == calls + 1
