@@ -34,17 +34,20 @@ class OwnPagesOnly(OutputTransform):
 application["transforms"] = [OwnPagesOnly]
 
 
-def _without_dispatches(state: EventsState, event: dict[str, Any]) -> None:
-    """The dispatcher runs every second and says nothing a person looks for; its runs would push the vendors' work out.
+def _worth_showing(state: EventsState, event: dict[str, Any]) -> None:
+    """Keep what a person looks for.
 
-    Its workers send no events of it (`tasks.dispatch`), so what is left to drop is the word that it was sent.
+    The dispatcher runs every second; its runs would push the vendors' work out. Its workers send no events of it
+    (`tasks.dispatch`), so what is left to drop is the word that it was sent. A publisher's word that comes after the
+    worker's is dropped too: it would take back the name that says kind and vendor.
     """
-    if event.get("name") != "crowdops.dispatch":
+    late = event["type"] == "task-sent" and event["uuid"] in state.tasks
+    if event.get("name") != "crowdops.dispatch" and not late:
         _every_event(state, event)
 
 
 _every_event = EventsState.event
-EventsState.event = _without_dispatches
+EventsState.event = _worth_showing
 
 state = settings().home / "flower"
 state.mkdir(mode=0o700, parents=True, exist_ok=True)

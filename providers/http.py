@@ -9,7 +9,7 @@ import os
 from collections.abc import Coroutine, Mapping
 from concurrent.futures import CancelledError
 from functools import lru_cache
-from threading import Thread
+from threading import Lock, Thread
 from typing import Any
 
 import httpx
@@ -23,6 +23,7 @@ from providers.outcome import Answer, Broken, Reply, outcome, redacted
 MAX_BODY = 10 * 1024 * 1024
 LIMITS = httpx.Limits(max_connections=64, max_keepalive_connections=16, keepalive_expiry=5)
 """An idle connection is dropped before servers usually drop theirs, so that few requests meet a closed one."""
+_making = Lock()
 _NOT_WRITTEN = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 
 
@@ -82,8 +83,14 @@ def _wait_for(exchange: Coroutine[Any, Any, Reply | Broken]) -> Reply | Broken:
         raise
 
 
+def _channel(pid: int) -> tuple[asyncio.AbstractEventLoop, httpx.AsyncHTTPTransport]:
+    """The one loop of this process; two first callers at once must not make one each, and mix their connections."""
+    with _making:
+        return _channel_of(pid)
+
+
 @lru_cache(maxsize=1)
-def _channel(_pid: int) -> tuple[asyncio.AbstractEventLoop, httpx.AsyncHTTPTransport]:
+def _channel_of(_pid: int) -> tuple[asyncio.AbstractEventLoop, httpx.AsyncHTTPTransport]:
     """A loop in a thread of its own and its connections; a forked child makes its own, as sockets must not be shared.
 
     The bare transport has no redirects, cookies, retries or proxies that could be left on by mistake.

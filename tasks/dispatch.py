@@ -65,9 +65,12 @@ def take() -> list[Message]:
         out = {(account, kind): many for account, kind, many in session.execute(_out())}
         messages = list(_messages(session.execute(_due()).all(), busy, out))
         ids = [operation_id for _, _, members in messages for operation_id in members]
-        nudged = update(Operation).where(Operation.id.in_(ids)).values(nudged_at=now())
-        session.execute(nudged, execution_options={"synchronize_session": False})
-    return messages
+        # What somebody has locked is left for the next time, so that one stalled process holds up nobody else.
+        free = select(Operation.id).where(Operation.id.in_(ids)).order_by(Operation.id)
+        nudged = update(Operation).where(Operation.id.in_(free.with_for_update(skip_locked=True)))
+        marked = set(session.scalars(nudged.values(nudged_at=now()).returning(Operation.id)))
+    left = ((queue, name, [one for one in members if one in marked]) for queue, name, members in messages)
+    return [message for message in left if message[2]]
 
 
 def _long_ago() -> Any:  # noqa: ANN401 - an SQL expression

@@ -87,7 +87,9 @@ def _send(lot: Sequence[UUID], until: float) -> tuple[set[UUID], float | None]:
             return sent, 0
         with transaction() as session:
             rows = session.scalars(select(Operation).where(Operation.id.in_(left), engine.due())).all()
-            wanted, account = sum(1 for _ in engine.chunks(rows)), next((row.requester_id for row in rows), None)
+            # A lane lets one request through at a time, so it needs one token at a time.
+            wanted = len({kind.lane or number for number, (_, kind, _) in enumerate(engine.chunks(rows))})
+            account = next((row.requester_id for row in rows), None)
         if account is None:
             return sent, None
         granted, wait = pacing.take(account, min(wanted, settings().concurrency))

@@ -12,14 +12,21 @@ from tests.smoke.containers import Flower
 pytestmark = pytest.mark.smoke
 
 
+def named(client, name=""):
+    """The tasks that Flower knows, of this name or all."""
+    tasks = client.get("/api/tasks", params={"limit": 500}).raise_for_status().json().values()
+    return [task for task in tasks if name in (task["name"] or "")]
+
+
 @pytest.fixture
-def flower(start):
-    """A client of a running Flower."""
+def flower(start, fleet, eventually):  # noqa: ARG001 - there has to be a fleet to be seen
+    """A client of a running Flower that follows the fleet."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     made = start(Flower, "flower", CROWDOPS_FLOWER_PORT=str(port))
     made.ready()
     with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=10) as client:
+        eventually(lambda: named(client), 30)
         yield client
     made.teardown()
 
@@ -29,11 +36,7 @@ def test_flower_names_a_task_by_its_kind_and_vendor(job, flower):
     job.approved(run)
     job.finished()
 
-    def approvals():
-        tasks = flower.get("/api/tasks", params={"limit": 500}).raise_for_status().json().values()
-        return [task for task in tasks if task["name"] == "approve.prolific"]
-
-    (approval, *_) = job.until(approvals)
+    (approval, *_) = job.until(lambda: named(flower, "approve.prolific"))
     assert job.mine("approve")[0].target not in approval["args"]
     assert str(job.mine("approve")[0].id) in approval["args"]
     assert job.statuses(Unit, run) == {UnitStatus.ACCEPTED}
