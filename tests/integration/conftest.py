@@ -2,15 +2,11 @@
 
 import pytest
 
-from models.session import engine
 from models.settings import settings
 from providers.prolific.simulator.server import running
 from providers.prolific.simulator.simulator import Options
 from tasks.celery import app
 from tests.integration.scene import Scene
-
-_compiled = {}
-"""Each test has a database of its own, but compiles the same statements."""
 
 
 @pytest.fixture(scope="session")
@@ -34,7 +30,6 @@ def simulator(monkeypatch):
 @pytest.fixture
 def scene(database_url, broker_url, _app, simulator):  # noqa: ARG001 - fixtures are asked for by their names
     """One account at the simulator."""
-    engine().update_execution_options(compiled_cache=_compiled)
     return Scene(simulator)
 
 
