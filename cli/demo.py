@@ -36,7 +36,7 @@ from tasks.rows import to_requests
 
 EXAMPLE = "examples/image-descriptions.yaml"
 KILL_AT = (0.15, 0.5)
-"""Shares of approved units at which a worker is killed."""
+"""Shares of the units whose approval is asked for when a worker is killed; the rest waits until those are through."""
 PATIENCE = 240
 """Seconds without any progress after which the demonstration gives up."""
 LOOK = 0.25
@@ -176,41 +176,49 @@ def _watch(play: Play, progress: Progress | None) -> None:
             seen = snapshot(session, play.run_id)
         if progress:
             progress.show(seen)
-        if seen.approved == seen.total and not seen.open:
+        if seen.approved == seen.total and not seen.open and play.killed == len(KILL_AT):
             return
         if seen.numbers() != last:
             moved, last = time.monotonic(), seen.numbers()
         if time.monotonic() - moved > PATIENCE:
             play.tell(f"Nothing has moved for {PATIENCE} s, so the demonstration ends here.")
             return
-        _supervise(play, seen)
-        _approve(play.run_id)
+        _revive(play)
+        if _approve(play, seen):
+            _kill(play)
         _decide(play)
         time.sleep(LOOK)
 
 
-def _supervise(play: Play, seen: Snapshot) -> None:
-    """Kill the worker when its turn has come, and start again what is not running."""
+def _revive(play: Play) -> None:
+    """Start again what is not running."""
     for name in play.fleet.died():
         play.tell(f"The process {name} ended by itself and is started again; see {play.fleet.log(name)}.")
         play.fleet.start(name)
-    due = play.killed < len(KILL_AT) and seen.approved >= seen.total * KILL_AT[play.killed]
-    # In the middle of something, if the run is not about to end before that.
-    if due and (seen.open or seen.submitted == seen.total):
-        pid = play.fleet.kill("worker")
-        play.killed += 1
-        play.tell(f"Killed the worker (pid {pid}, SIGKILL) with {seen.open} operations open; starting another.")
-        play.fleet.start("worker")
 
 
-def _approve(run_id: UUID) -> None:
-    """Approve everything that came in, as `crowdops review approve` does."""
+def _approve(play: Play, seen: Snapshot) -> bool:
+    """Approve what came in, as `crowdops review approve` does, up to the next kill; True when that is due."""
+    before, upto = (ceil(seen.total * share) for share in (0, *KILL_AT, 1)[play.killed : play.killed + 2])
+    if seen.approved < before:
+        return False
+    asked = seen.approved + seen.approving
     with transaction() as session:
-        agents = submitted(session, run_id)
-        if agents:
-            plan.approve(session.get_one(TaskRun, run_id), agents)
+        agents = submitted(session, play.run_id, upto - asked)
+        plan.approve(session.get_one(TaskRun, play.run_id), agents)
     if agents:
         dispatch.wake()
+    return play.killed < len(KILL_AT) and asked + len(agents) >= upto
+
+
+def _kill(play: Play) -> None:
+    """End the worker in the middle of something, and start another."""
+    with transaction() as session:
+        left = snapshot(session, play.run_id).open
+    pid = play.fleet.kill("worker")
+    play.killed += 1
+    play.tell(f"Killed the worker (pid {pid}, SIGKILL) with {left} operations open; starting another.")
+    play.fleet.start("worker")
 
 
 def _decide(play: Play) -> None:

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import exists, func, select
 from sqlalchemy.orm import Session
 
 from cli.stage import Stage
@@ -155,8 +155,8 @@ def open_reviews(session: Session, run_id: UUID) -> Sequence[Operation]:
     return session.scalars(select(Operation).where(Operation.run_id == run_id, Operation.state == State.REVIEW)).all()
 
 
-def submitted(session: Session, run_id: UUID) -> Sequence[Agent]:
-    """Agents whose work waits to be approved."""
-    return session.scalars(
-        select(Agent).where(Agent.task_run_id == run_id, Agent.status == AgentStatus.COMPLETED)
-    ).all()
+def submitted(session: Session, run_id: UUID, most: int) -> Sequence[Agent]:
+    """Up to `most` agents whose work waits for somebody to approve it."""
+    waiting = select(Agent).where(Agent.task_run_id == run_id, Agent.status == AgentStatus.COMPLETED)
+    unasked = waiting.where(~exists().where(Operation.agent_id == Agent.id)).order_by(Agent.id)
+    return session.scalars(unasked.limit(max(0, most))).all()

@@ -78,6 +78,11 @@ class Snapshot:
         return sum(number for state, number in self._states() if state not in FINAL)
 
     @property
+    def approving(self) -> int:
+        """Approvals that are asked for and not over."""
+        return sum(number for state, number in self.operations.get("approve", {}).items() if state not in FINAL)
+
+    @property
     def review(self) -> int:
         """Operations that wait for a person."""
         return sum(number for state, number in self._states() if state is State.REVIEW)

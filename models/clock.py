@@ -1,8 +1,9 @@
-"""The one clock of every decision: the database's own, plus an offset that is zero in production.
+"""The one clock of every decision: the database's own, plus an offset that is zero in production; and a stopwatch.
 
 Tests and demonstrations move it with `advance`; nothing in the project decides by a process's wall clock.
 """
 
+import time
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -33,3 +34,8 @@ def after(seconds: float) -> Any:  # noqa: ANN401 - an SQL expression of timesta
 def advance(session: Session, by: timedelta) -> None:
     """Move the project's time forward for every process at once."""
     session.execute(update(Clock).values(ahead=Clock.ahead + by))
+
+
+def stopwatch() -> float:
+    """Seconds to measure durations in this process by; it runs on while the machine is suspended, where it can."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()

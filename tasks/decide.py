@@ -14,6 +14,7 @@ from models import plan
 from models.clock import now
 from models.operation import Operation, State
 from models.status import IllegalMoveError
+from models.task_run import TaskRun
 from tasks import engine
 
 _FALLEN = (State.REJECTED, State.CANCELLED)
@@ -33,7 +34,7 @@ def cancel(session: Session, operation_id: UUID, *, who: str, note: str = "withd
     Raises:
         IllegalMoveError: a worker was faster, or it is over; nothing is changed.
     """
-    _refuse_a_gap(session, _locked(session, operation_id))
+    _refuse_a_gap(session, session.get_one(Operation, operation_id))
     # One conditional statement: whoever changes the row first wins, and the other sees it.
     withdrawn = update(Operation).where(Operation.id == operation_id, Operation.state == State.PLANNED)
     values = {"state": State.CANCELLED, "settled_at": now(), "nudged_at": None, "reason": f"withdrawn by {who}"}
@@ -120,6 +121,8 @@ def _refuse_a_gap(session: Session, operation: Operation) -> None:
     """Places are absolute: a later launch opens the places of all before it, so only the last can be withdrawn."""
     if operation.kind != "launch":
         return
+    # Whoever plans another launch of the run at the same moment waits here, and then sees what became of this one.
+    session.execute(select(TaskRun.id).where(TaskRun.id == operation.run_id).with_for_update())
     later = select(Operation.id).where(
         Operation.run_id == operation.run_id,
         Operation.kind == "launch",

@@ -6,7 +6,6 @@ only from the attempt that holds the operation.
 """
 
 import logging
-import time
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ from sqlalchemy.orm import Session, aliased
 
 from models import effects
 from models.attempt import Attempt
-from models.clock import after, now
+from models.clock import after, now, stopwatch
 from models.discrepancy import Finding, report
 from models.operation import FINAL, Operation, State
 from models.session import transaction
@@ -48,7 +47,7 @@ class Claim:
     attempts: dict[UUID, int]
     """How many sends each operation has had, this one included."""
     started: float
-    """Monotonic time before the claim's transaction began."""
+    """`stopwatch` before the claim's transaction began."""
 
 
 # --- claim --------------------------------------------------------------------------------------------------------
@@ -74,7 +73,7 @@ def claim(ids: Sequence[UUID], most: int = 1000) -> list[Claim]:
 
     A row that another worker holds, that is over, or whose lane is busy is left alone.
     """
-    started = time.monotonic()
+    started = stopwatch()
     with transaction() as session:
         mine = select(Operation).where(Operation.id.in_(ids), due()).order_by(Operation.id)
         rows = session.scalars(mine.with_for_update(of=Operation, skip_locked=True)).all()
@@ -142,7 +141,7 @@ def carry_out(held: Claim) -> None:
 
 def _send(held: Claim) -> Sequence[Outcome]:
     failpoints.hit("before_send")
-    if time.monotonic() - held.started > settings().timing.lease / 3:
+    if stopwatch() - held.started > settings().timing.lease / 3:
         return [StalledError("the worker stalled between claim and send, so nothing was sent")] * len(held.requests)
     return answers(lambda: provider_of(held.account).send(held.requests), held.requests)
 

@@ -14,7 +14,7 @@ from models.session import transaction
 from models.settings import settings
 
 FORGOTTEN = 4
-"""Times the age limit after which even what could not be read (a paused account) goes to a person."""
+"""Times the age limit after which what could not be read (a paused account), or was only put off, goes to a person."""
 UNSEEN = {"synchronize_session": False}
 
 
@@ -32,7 +32,11 @@ def sweep() -> None:
         planned = select(Operation.id).where(Operation.state == State.PLANNED)
         spent = planned.where(Operation.attempts >= timing.max_attempts)
         _to(session, spent, State.REVIEW, func.concat("attempts used up; the last one said: ", Operation.reason))
-        long_ago = now() - timedelta(seconds=FORGOTTEN * timing.age_limit)
+        limit = timedelta(seconds=FORGOTTEN * timing.age_limit)
+        # Between the first try and the last one: time in which nobody tried is no sign of trouble with it.
+        put_off = planned.where(Operation.last_sent_at - Operation.first_sent_at > limit)
+        _to(session, put_off, State.REVIEW, func.concat("put off for too long; the last try said: ", Operation.reason))
+        long_ago = now() - limit
         unread = select(Operation.id).where(Operation.state.in_(IN_DOUBT), Operation.last_sent_at < long_ago)
         _to(session, unread, State.REVIEW, func.concat("in doubt for too long: ", Operation.reason))
         before = aliased(Operation)

@@ -43,7 +43,7 @@ def find(client: Client, kind: str, requests: Sequence[Request]) -> Sequence[Out
 
 def _send_draft(client: Client, requests: Sequence[Request]) -> Sequence[Outcome]:
     (request,) = requests
-    return [evidence.drafted(client.create_study(mapping.study(request.id, request.body)).id)]
+    return [evidence.drafted(request, client.create_study(mapping.study(request.id, request.body)))]
 
 
 def _find_draft(client: Client, requests: Sequence[Request]) -> Sequence[Outcome]:
@@ -58,7 +58,7 @@ def _draft_of(client: Client, request: Request) -> Outcome:
     ids = sorted({study.id for study in named if name in (study.internal_name or "")})
     if len(ids) > 1:
         return UnknownError(f"The studies {', '.join(ids)} are all named {name}; delete all but one at Prolific.")
-    return evidence.drafted(ids[0]) if ids else Absent()
+    return evidence.drafted(request, client.draft(ids[0])) if ids else Absent()
 
 
 def _send_publish(client: Client, requests: Sequence[Request]) -> Sequence[Outcome]:

@@ -19,7 +19,7 @@ from providers.credential import resolve
 from providers.errors import AccountError, RejectedError, UnknownError
 from providers.outcome import NotFoundError
 from providers.prolific import shapes
-from providers.prolific.shapes import Balance, Decided, Listed, Study, Submission, T, read
+from providers.prolific.shapes import Balance, Decided, Draft, Listed, Study, Submission, T, read
 
 REAL = "https://api.prolific.com"
 PAGE = 100
@@ -33,7 +33,7 @@ _NO_FUNDS = re.compile(
     re.IGNORECASE,
 )
 
-R = TypeVar("R", Study, Decided)
+R = TypeVar("R", Draft, Study, Decided)
 
 
 def base_url() -> str:
@@ -95,9 +95,13 @@ class Client:
         asked = {"reward": reward, "total_available_places": places}
         return read(shapes.COST, self._call("POST", "study-cost-calculator/", json=asked)).total_cost
 
-    def create_study(self, draft: Mapping[str, Any]) -> Study:
+    def create_study(self, draft: Mapping[str, Any]) -> Draft:
         """A new draft; each call adds one."""
-        return read(shapes.STUDY, self._call("POST", "studies/", json=draft))
+        return read(shapes.DRAFT, self._call("POST", "studies/", json=draft))
+
+    def draft(self, study: str) -> Draft:
+        """One study with what it pays."""
+        return _same(study, read(shapes.DRAFT, self._call("GET", f"studies/{_safe(study)}/")))
 
     def study(self, study: str) -> Study:
         """One study."""

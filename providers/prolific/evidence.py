@@ -4,6 +4,7 @@ from providers.contract import Absent, Accepted, Done, Outcome, Request
 from providers.errors import NotSentError, RejectedError, UnknownError
 from providers.outcome import redacted
 from providers.prolific import mapping
+from providers.prolific.shapes import Draft
 
 #: Published, whatever came after.
 _LIVE = frozenset({"ACTIVE", "PAUSED", "AWAITING REVIEW", "COMPLETED"})
@@ -11,9 +12,14 @@ _LIVE = frozenset({"ACTIVE", "PAUSED", "AWAITING REVIEW", "COMPLETED"})
 _UNDER_WAY = frozenset({"PUBLISHING", "SCHEDULED"})
 
 
-def drafted(study: str) -> Done:
-    """The study exists; its id is what a run learns from its draft."""
-    return Done({"study_id": study})
+def drafted(request: Request, study: Draft) -> Outcome:
+    """The study exists, and pays what was meant; its id is what a run learns from its draft."""
+    if study.reward == request.body["pay_minor"]:
+        return Done({"study_id": study.id})
+    return RejectedError(
+        f"Prolific's draft {study.id} pays {study.reward} where {request.body['pay_minor']} was asked for, so it is "
+        "not used; delete it there, and try again."
+    )
 
 
 def published(status: str) -> Outcome:

@@ -42,6 +42,12 @@ class Study(Listed):
     places: Whole = Field(validation_alias="total_available_places")
 
 
+class Draft(Study):
+    """A study with its `reward`: what one participant is paid, in minor units of the account's currency."""
+
+    reward: Whole
+
+
 class Decided(_Shape):
     """A submission where only its state matters."""
 
@@ -74,7 +80,7 @@ class Cost(_Shape):
     total_cost: Minor
 
 
-STUDY, STUDIES = TypeAdapter(Study), TypeAdapter(list[Listed])
+STUDY, DRAFT, STUDIES = TypeAdapter(Study), TypeAdapter(Draft), TypeAdapter(list[Listed])
 DECIDED, SUBMISSIONS = TypeAdapter(Decided), TypeAdapter(list[Submission])
 BALANCE, COST = TypeAdapter(Balance), TypeAdapter(Cost)
 USER, KNOWN = TypeAdapter(Known), TypeAdapter(list[Known])

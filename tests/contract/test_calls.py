@@ -92,10 +92,19 @@ def test_a_draft_that_prolific_refuses_tells_which_field(client):
 
 def test_a_list_that_leaves_names_out_does_not_prove_absence():
     draft = Request(UUID(int=7), "draft", "run", RUN)
-    study = {"id": ID, "status": "UNPUBLISHED", "total_available_places": 1, "internal_name": f"crowdops {draft.id}"}
+    study = {"id": ID, "status": "UNPUBLISHED", "total_available_places": 1, "reward": RUN["pay_minor"]}
+    study["internal_name"] = f"crowdops {draft.id}"
     listed = {"results": [{"id": ID, "name": "n"}, {"id": OTHER, "name": "m", "internal_name": None}]}
     with vendor({"studies/": listed, f"studies/{ID}/": study}) as client:
         assert one(calls.find(client, "draft", [draft])) == Done({"study_id": ID})
+
+
+def test_a_draft_that_pays_something_else_than_was_asked_for_is_refused():
+    made = {"id": ID, "status": "UNPUBLISHED", "total_available_places": 1, "reward": RUN["pay_minor"] * 100}
+    with vendor({"studies/": made}) as client:
+        refused = one(calls.send(client, "draft", [Request(UUID(int=7), "draft", "run", RUN)]))
+    assert isinstance(refused, RejectedError)
+    assert "pays 3000 where 30 was asked for" in str(refused)
 
 
 def test_publishing_is_accepted_and_done_once_the_study_is_live(api, client):

@@ -195,6 +195,14 @@ class Scene:
         """Every unit's status."""
         return [row.status for row in self.all(Unit)]
 
+    def unit_words(self):
+        """The same as words, in the order of the alphabet."""
+        return sorted(map(str, self.units()))
+
+    def agent_words(self):
+        """Every agent's status, oldest first."""
+        return [str(agent.status) for agent in self.all(Agent)]
+
     def calls(self, endpoint):
         """How many calls the vendor got at an endpoint."""
         return self.simulator.totals.get(endpoint, {}).get("calls", 0)

@@ -262,13 +262,14 @@ def test_evidence_against_a_final_state_is_one_discrepancy(scene, state):
     assert scene.findings() == [Finding.FINAL_CONTRADICTED]
 
 
-def test_a_storm_of_failures_rests_the_account_for_a_while(scene):
-    for number in range(pacing.STORM):
+def test_a_storm_of_failures_rests_the_account_for_a_while(scene, monkeypatch):
+    monkeypatch.setattr(pacing, "STORM", 5)
+    for number in range(5):
         scene.plan(1, f"run {number}")
-    scene.simulator.faults.next(DRAFT, "drop_before", times=pacing.STORM)
+    scene.simulator.faults.next(DRAFT, "drop_before", times=5)
     scene.send(*scene.operations("draft"))
     account = scene.get(Requester, scene.account)
-    assert f"{pacing.STORM} requests in a row failed" in account.paused_reason
+    assert "5 requests in a row failed" in account.paused_reason
     assert account.paused_until is not None
     scene.settle(200)
-    assert len(scene.effects("draft")) == pacing.STORM
+    assert len(scene.effects("draft")) == 5

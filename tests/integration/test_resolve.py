@@ -41,6 +41,17 @@ def test_a_draft_whose_answer_was_lost_is_found_by_its_name_and_not_made_twice(s
     assert scene.calls(DRAFT) == 1
 
 
+def test_a_draft_that_pays_something_else_is_not_used(scene, doubtful, timing):
+    draft = doubtful("drop_after")
+    study = scene.effects("draft")[0].study
+    scene.simulator.state.study(study).fields |= {"reward": 121}
+    scene.later(timing().read_every)
+    scene.read(draft)
+    found = scene.only("draft")
+    assert found.state is State.REJECTED
+    assert f"{study} pays 121 where 120 was asked for" in found.reason
+
+
 def test_a_draft_that_is_not_there_is_made_again_only_after_the_settle_time(scene, doubtful, timing):
     draft = doubtful("drop_before")
     for _ in range(3):

@@ -8,8 +8,8 @@ from models.attempt import AttemptOutcome
 from models.operation import Operation, State
 from models.session import transaction
 from tasks import engine
-from tasks.sweep import sweep
-from tests.integration.scene import BULK, DRAFT
+from tasks.sweep import FORGOTTEN, sweep
+from tests.integration.scene import BULK, DRAFT, STUDY_MOVE
 
 
 @pytest.fixture
@@ -87,17 +87,17 @@ def test_what_waits_for_an_operation_in_review_goes_on_waiting(scene):
 
 def test_an_operation_whose_attempts_are_used_up_goes_to_review(scene, timing):
     most = timing(max_attempts=2).max_attempts
-    run = scene.plan(1)
-    scene.simulator.faults.next(DRAFT, "drop_before", times=most)
-    for _ in range(40):
+    scene.plan(1)
+    scene.simulator.faults.next(DRAFT, "drop_before", times=most + 1)
+    for _ in range(30):
+        if scene.only("draft").state is State.REVIEW:
+            break
         scene.turn()
-        scene.later(60)
-    draft = scene.only("draft")
-    assert (draft.state, draft.attempts) == (State.REVIEW, most)
-    assert "attempts used up" in draft.reason
+        scene.later(timing().settle)
+    assert scene.only("draft").attempts == most
+    assert "attempts used up" in scene.only("draft").reason
     assert scene.calls(DRAFT) == most
     assert scene.states("publish", "launch") == {State.PLANNED}
-    assert run
 
 
 def test_sweepers_at_once_do_no_harm(scene, timing):
@@ -121,3 +121,20 @@ def test_moving_the_clock_moves_what_is_due(scene):
     assert engine.claim([scene.only("draft").id]) == []
     scene.later(1)
     assert len(engine.claim([scene.only("draft").id])) == 1
+
+
+def test_what_a_vendor_puts_off_for_days_goes_to_a_person_but_a_fleet_that_was_away_does_not_count(scene, timing):
+    scene.plan(1)
+    scene.send(scene.only("draft"))
+    scene.simulator.faults.next(STUDY_MOVE, "429", times=2)
+    days = FORGOTTEN * timing().age_limit + 1
+    for away in (0, days):
+        scene.later(away)
+        sweep()
+        publish = scene.only("publish")
+        assert (publish.state, publish.attempts) == (State.PLANNED, 0)
+        scene.send(publish)
+    sweep()
+    publish = scene.only("publish")
+    assert publish.state is State.REVIEW
+    assert "put off for too long" in publish.reason

@@ -2,11 +2,14 @@
 
 import os
 import signal
+import subprocess
+import sys
 
 import pytest
 
 from models.attempt import Attempt, AttemptOutcome
 from models.operation import Operation, State
+from models.requester import Requester
 from tasks import dispatch
 from tests.integration.scene import DRAFT
 from tests.smoke.containers import Worker
@@ -31,6 +34,31 @@ def test_a_worker_killed_while_the_vendor_answers_leaves_one_effect(job, fleet, 
     job.finished()
     assert job.get(Attempt, draft.attempt_id).outcome is AttemptOutcome.LOST
     assert job.calls(DRAFT) == calls + 1
+
+
+RUN_FILE = """
+name: from the command line
+title: Compare two pictures
+description: Choose one.
+task_url: https://example.org/task
+currency: GBP
+pay: 1.20
+budget: 100
+estimated_minutes: 2
+completion_codes: [C0DE]
+requester: {account}
+units: units.csv
+"""
+
+
+def test_a_command_that_dies_right_after_its_commit_is_carried_out_all_the_same(job, environment, tmp_path):
+    (tmp_path / "run.yaml").write_text(RUN_FILE.format(account=job.get(Requester, job.account).name))
+    (tmp_path / "units.csv").write_text("picture\n1\n2\n3\n")
+    names = os.environ | environment | {"CROWDOPS_HOME": str(tmp_path), "CROWDOPS_FAILPOINT": "after_plan:exit"}
+    command = [sys.executable, "-m", "cli.main", "run", "launch", str(tmp_path / "run.yaml")]
+    assert subprocess.run(command, env=names, capture_output=True, check=False).returncode == 137
+    assert len(job.mine("launch")) == 3
+    job.finished()
 
 
 @pytest.fixture

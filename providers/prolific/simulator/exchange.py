@@ -27,7 +27,7 @@ async def serve(simulator: Simulator, endpoint: Endpoint, request: web.Request) 
     answer = None if kind in WITHOUT_EFFECT else _carry_out(simulator, endpoint, request, body)
     if fault:
         answer = _spoilt(answer, fault, nested=endpoint.nested)
-    simulator.log(endpoint.name, answer.status if answer else None, kind or None)
+    simulator.log(endpoint.name, request.path, answer.status if answer else None, kind or None)
     if fault and kind.startswith("hang"):
         await _until_gone(request, fault.seconds)
     if answer is None:

@@ -32,6 +32,8 @@ class Call:
     n: int
     at: str
     endpoint: str
+    path: str
+    """What was asked for, without the query."""
     status: int | None
     """None when the caller got no answer."""
     fault: str | None

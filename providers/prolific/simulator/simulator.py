@@ -76,12 +76,12 @@ class Simulator:
         with self.state.turn():
             self.clock.advance(seconds)
 
-    def log(self, endpoint: str, status: int | None, fault: str | None) -> None:
+    def log(self, endpoint: str, path: str, status: int | None, fault: str | None) -> None:
         """Write down one call; `status` is None when the caller gets no answer."""
         totals = self.totals.setdefault(endpoint, {"calls": 0})
         for name in ("calls", str(status or "no answer"), *([f"fault {fault}"] if fault else [])):
             totals[name] = totals.get(name, 0) + 1
-        self.calls.append(Call(self.total_calls(), stamp(self.clock.now()) or "", endpoint, status, fault))
+        self.calls.append(Call(self.total_calls(), stamp(self.clock.now()) or "", endpoint, path, status, fault))
 
     def total_calls(self) -> int:
         """How many calls there were in all."""

@@ -2,6 +2,7 @@
 
 import json
 import re
+import signal
 import subprocess
 import sys
 
@@ -65,6 +66,8 @@ def run_file(tmp_path):
 def process(scene):  # noqa: ARG001 - it sets the environment that the process inherits
     """A function that starts a command as a process of its own; it is gone at the end."""
     started = []
+    # One that was started in the background of a shell ignores Ctrl-C, and so would its children.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def start(*words):
         command = [sys.executable, "-m", "cli.main", *words]
@@ -75,3 +78,4 @@ def process(scene):  # noqa: ARG001 - it sets the environment that the process i
     for one in started:
         one.kill()
         one.communicate()
+    signal.signal(signal.SIGINT, before)
