@@ -13,18 +13,17 @@ from models.session import transaction
 from providers import account_of, provider_of
 from providers.errors import ProviderError
 from tasks import reconcile as rounds
+from tasks.lease import LeaseError
 
 
 @embedded()
 def reconcile(
     *,
-    full: Annotated[
-        bool, typer.Option("--full", help="List every submission, even where nothing seems changed.")
-    ] = False,
+    full: Annotated[bool, typer.Option("--full", help="List every submission, of completed runs too.")] = False,
     requester: Annotated[str | None, typer.Option(metavar="NAME", help="Only this account, even a paused one.")] = None,
 ) -> None:
-    """Bring open runs up to date with their vendors now, instead of at the next round."""
-    accounts = rounds.open_accounts()
+    """Bring runs up to date with their vendors now, instead of at the next round."""
+    accounts = rounds.open_accounts(completed=full)
     if requester is not None:
         with transaction() as session:
             accounts = [lookup.requester(session, requester).id]
@@ -35,13 +34,13 @@ def reconcile(
         raise FailedError("\n".join(f"A vendor could not be asked. {error}" for error in failed))
 
 
-def _problem(account: UUID, *, full: bool) -> ProviderError | None:
+def _problem(account: UUID, *, full: bool) -> ProviderError | LeaseError | None:
     """Why an account could not be compared; the others go on."""
     with transaction() as session:
         row = session.get_one(Requester, account)
     try:
         provider_of(account_of(row)).check()
-        rounds.reconcile_account(account, full=full)
-    except ProviderError as error:
+        rounds.reconcile_account(account, full=full, completed=full)
+    except (ProviderError, LeaseError) as error:
         return error
     return None

@@ -1,5 +1,6 @@
 """An agent is one worker's attempt at a unit, and one submission at the vendor; its verbs plan operations."""
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -35,6 +36,8 @@ class Agent(Base):
     provider_type: Mapped[str]
     submission: Mapped[str]
     status: Mapped[AgentStatus] = mapped_column(by_value(AgentStatus), default=AgentStatus.NONE)
+    moved_at: Mapped[datetime] = mapped_column(server_default=text("crowdops_now()"))
+    """When the status changed last; kept by a trigger."""
     facts: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default=text("'{}'"))
 
     requester: Mapped[Requester] = relationship()

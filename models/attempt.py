@@ -2,11 +2,9 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ForeignKey, Index, text
-from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from models.base import Base, by_value
@@ -43,4 +41,3 @@ class Attempt(Base):
     outcome: Mapped[AttemptOutcome | None] = mapped_column(by_value(AttemptOutcome))
     detail: Mapped[str | None]
     """What the vendor or the network said, without secrets and worker ids."""
-    result: Mapped[dict[str, Any] | None] = mapped_column(JSONB)

@@ -13,6 +13,7 @@ from sqlalchemy.sql.expression import literal
 from models.agent import Agent
 from models.discrepancy import Finding, report
 from models.operation import Operation
+from models.session import UNSEEN
 from models.status import AgentStatus, IllegalMoveError, UnitStatus
 from models.task_run import TaskRun
 from models.unit import Unit
@@ -30,14 +31,16 @@ def confirmed(session: Session, operations: Sequence[Operation]) -> None:
 def _launched(session: Session, operations: Sequence[Operation]) -> None:
     """A unit that somebody took before the answer came is past being launched already."""
     ids = [operation.unit_id for operation in operations]
+    # In the order in which a listing takes them.
+    session.execute(select(Unit.id).where(Unit.id.in_(ids)).order_by(Unit.place).with_for_update(key_share=True))
     fresh = update(Unit).where(Unit.id.in_(ids), Unit.status == UnitStatus.CREATED)
-    session.execute(fresh.values(status=UnitStatus.LAUNCHED), execution_options={"synchronize_session": False})
+    session.execute(fresh.values(status=UnitStatus.LAUNCHED), execution_options=UNSEEN)
 
 
 def _approved(session: Session, operations: Sequence[Operation]) -> None:
     ids = [operation.agent_id for operation in operations]
     locked = select(Agent).where(Agent.id.in_(ids)).order_by(Agent.id).options(selectinload(Agent.unit))
-    for agent in session.scalars(locked.with_for_update(of=Agent)):
+    for agent in session.scalars(locked.with_for_update(of=Agent, key_share=True)):
         try:
             agent.move(AgentStatus.APPROVED)
         except IllegalMoveError as error:

@@ -33,7 +33,7 @@ class State(StrEnum):
     REVIEW = "review"  #: A person must decide.
     CONFIRMED = "confirmed"  #: The effect is there, seen.
     REJECTED = "rejected"  #: The vendor refused, definitely, or what came before it was refused.
-    CANCELLED = "cancelled"  #: Withdrawn before anything was sent.
+    CANCELLED = "cancelled"  #: Withdrawn while nothing of it was on its way.
 
 
 _S = State
@@ -96,6 +96,8 @@ class Operation(Base):
     nudged_at: Mapped[datetime | None]
     first_sent_at: Mapped[datetime | None]
     last_sent_at: Mapped[datetime | None]
+    trying_since: Mapped[datetime | None]
+    """The first of the sends that followed each other without a long rest; pauses grow with the time since then."""
     settled_at: Mapped[datetime | None]
     reason: Mapped[str | None]
     """Why it is where it is, in words."""

@@ -69,7 +69,9 @@ def plan(session: Session, intents: Sequence[Intent]) -> list[Operation]:
         ConflictError: a key was used before with another amount or body.
     """
     if intents:
-        session.execute(insert(Operation).on_conflict_do_nothing(), [intent.row() for intent in intents])
+        # In one order whoever comes, so that two who plan the same do not wait for each other in a circle.
+        rows = [intent.row() for intent in sorted(intents, key=lambda intent: intent.id)]
+        session.execute(insert(Operation).on_conflict_do_nothing(), rows)
     return [_same(found, intent) for found, intent in zip(_existing(session, intents), intents, strict=True)]
 
 
@@ -111,7 +113,7 @@ def launch(run: TaskRun, units: Sequence[Unit], after_id: UUID | None = None) ->
     """Plan one more place for each unit that has none yet, as an absolute number that the database knows."""
     session = _session_of(run)
     # Whoever launches units of this run at the same moment waits here, and then sees their places.
-    session.refresh(run, ["places"], with_for_update=True)
+    session.refresh(run, ["places"], with_for_update={"key_share": True})
     _see_places(session, [unit for unit in units if unit.place is None])
     new = [unit for unit in units if unit.place is None]
     grown = (

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import CheckConstraint, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
@@ -27,6 +28,10 @@ class Requester(Base):
     """None while `paused_reason` is set means: until a person resumes it."""
     failures: Mapped[int] = mapped_column(server_default="0")
     """Failed requests in a row; a storm of them pauses the account."""
+
+    reconcile_by: Mapped[UUID | None]
+    """The round that holds the account now, until `reconcile_until` at most."""
+    reconcile_until: Mapped[datetime | None]
 
     rate: Mapped[float]
     """Requests per second that the vendor has been seen to bear; learned, shared by the fleet."""

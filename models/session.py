@@ -14,6 +14,8 @@ from sqlalchemy.orm import Session
 
 from models.settings import settings
 
+UNSEEN = {"synchronize_session": False}
+"""Execution options of a bulk statement whose rows are not looked at again in the session."""
 _open: ContextVar[int] = ContextVar("crowdops_open_transactions", default=0)
 
 

@@ -51,6 +51,8 @@ class Timing(BaseModel):
     breaker_pause: float = 60
     """How long a storm of failures keeps an account paused."""
     max_attempts: int = 12
+    late_work: float = 24 * 3600
+    """How long after a time-out a run stays open for work that comes late all the same."""
     age_limit: float = 6 * 3600
     """An outcome that is still unknown after this long goes to a person."""
 
@@ -84,6 +86,7 @@ PROFILES: dict[str, dict[str, float]] = {
         "full_every": 20,
         "breaker_pause": 3,
         "max_attempts": 30,
+        "late_work": 10,
         "age_limit": 120,
     },
 }

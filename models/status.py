@@ -144,11 +144,6 @@ def check_move(moves: Mapping[Status, frozenset[Status]], old: Status | None, ne
     return new
 
 
-def sources(moves: Mapping[Status, frozenset[Status]], new: Status) -> frozenset[Status]:
-    """The statuses that may become `new`, for the WHERE of a bulk update."""
-    return frozenset(old for old, targets in moves.items() if new in targets)
-
-
 def assignment_status(units: Iterable[UnitStatus]) -> AssignmentStatus:
     """What the units of an assignment amount to; the least advanced open unit decides, decisions may be mixed."""
     present = set(units)

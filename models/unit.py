@@ -23,7 +23,9 @@ class Unit(Base):
     __tablename__ = "unit"
     __table_args__ = (
         UniqueConstraint("assignment_id", "index"),
-        UniqueConstraint("task_run_id", "place"),
+        # Partial, so that changing these is no change of a key, which would wait for whoever plans operations.
+        Index("uq_unit_place", "task_run_id", "place", unique=True, postgresql_where=text("place IS NOT NULL")),
+        Index("uq_unit_agent_id", "agent_id", unique=True, postgresql_where=text("agent_id IS NOT NULL")),
         CheckConstraint("pay_minor > 0", name="pay_positive"),
         Index(None, "task_run_id", "status"),
     )
@@ -37,9 +39,7 @@ class Unit(Base):
     currency: Mapped[str]
     place: Mapped[int | None]
     status: Mapped[UnitStatus] = mapped_column(by_value(UnitStatus), default=UnitStatus.CREATED)
-    agent_id: Mapped[UUID | None] = mapped_column(
-        ForeignKey("agent.id", use_alter=True, name="fk_unit_agent_id"), unique=True
-    )
+    agent_id: Mapped[UUID | None] = mapped_column(ForeignKey("agent.id", use_alter=True, name="fk_unit_agent_id"))
     facts: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default=text("'{}'"))
 
     assignment: Mapped[Assignment] = relationship(back_populates="units")

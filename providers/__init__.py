@@ -1,10 +1,12 @@
 """Finds the provider of an account; vendors register themselves under the entry point group `crowdops.providers`."""
 
+from collections.abc import Iterable
 from functools import lru_cache
 from importlib.metadata import entry_points
 
 from models.requester import Requester
 from providers.contract import Account, CrowdProvider, Kind
+from providers.errors import AccountError
 
 
 class UnknownProviderError(LookupError):
@@ -33,6 +35,22 @@ def provider_class(provider_type: str) -> type[CrowdProvider]:
 def provider_of(account: Account) -> CrowdProvider:
     """The provider bound to an account."""
     return provider_class(account.provider_type)(account)
+
+
+def provider_for(account: Account, planned_in: Iterable[bool | None]) -> CrowdProvider:
+    """The provider bound to an account, if it is in the world that runs were planned in: a sandbox, or the real one.
+
+    Raises:
+        AccountError: real money would move for what was planned in a sandbox, or the other way round.
+    """
+    provider = provider_of(account)
+    if any(world not in (None, provider.is_sandbox()) for world in planned_in):
+        here, planned = ("a sandbox", "the real vendor") if provider.is_sandbox() else ("the real vendor", "a sandbox")
+        raise AccountError(
+            f"This worker speaks to {here}, but the run was planned at {planned}. Give commands and workers the same "
+            "address of the vendor in their environment, then resume the account."
+        )
+    return provider
 
 
 def kind_of(provider_type: str, kind: str) -> Kind:

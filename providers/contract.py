@@ -75,6 +75,8 @@ class Request:
     """Vendor ids learnt since: the run's and the agent's."""
     amount_minor: int | None = None
     currency: str | None = None
+    sandbox: bool | None = None
+    """Whether its run was planned where no real money moves; None for what belongs to no run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +109,8 @@ class Observation:
     word: str
     transient: bool = False
     """The word is one that passes by itself, so it is not worth a report."""
+    partial: bool = False
+    """Less than the agreed pay was paid, so it is no proof of an approval."""
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -6,8 +6,10 @@ vendor does.
 
 import asyncio
 import os
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Iterator, Mapping
 from concurrent.futures import CancelledError
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import lru_cache
 from threading import Lock, Thread
 from typing import Any
@@ -15,6 +17,7 @@ from typing import Any
 import httpx
 from pydantic import SecretStr
 
+from models.clock import stopwatch
 from models.session import assert_no_transaction
 from models.settings import settings
 from providers.errors import ProviderError
@@ -24,7 +27,18 @@ MAX_BODY = 10 * 1024 * 1024
 LIMITS = httpx.Limits(max_connections=64, max_keepalive_connections=16, keepalive_expiry=5)
 """An idle connection is dropped before servers usually drop theirs, so that few requests meet a closed one."""
 _making = Lock()
+_latest: ContextVar[float | None] = ContextVar("crowdops_send_before", default=None)
 _NOT_WRITTEN = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
+
+
+@contextmanager
+def not_after(moment: float) -> Iterator[None]:
+    """Let no request of this context begin once `stopwatch` shows more than `moment`: its sender is held for dead."""
+    token = _latest.set(moment)
+    try:
+        yield
+    finally:
+        _latest.reset(token)
 
 
 def call(
@@ -64,7 +78,7 @@ def call(
     # A connection must stand after half the time, so that a deadline that passes later is known to be "perhaps sent".
     phases = {"timeout": httpx.Timeout(deadline, connect=deadline / 4, pool=deadline / 4).as_dict()}
     request = httpx.Request(method, url, params=params, json=json, headers=headers, extensions=phases)
-    result = outcome(f"{method} {redacted(request.url.path)}", _wait_for(_exchange(request, deadline)))
+    result = outcome(f"{method} {redacted(request.url.path)}", _wait_for(_exchange(request, deadline, _latest.get())))
     if isinstance(result, ProviderError):
         raise result
     return result
@@ -100,9 +114,11 @@ def _channel_of(_pid: int) -> tuple[asyncio.AbstractEventLoop, httpx.AsyncHTTPTr
     return loop, httpx.AsyncHTTPTransport(limits=LIMITS, trust_env=False)
 
 
-async def _exchange(request: httpx.Request, deadline: float) -> Reply | Broken:
+async def _exchange(request: httpx.Request, deadline: float, latest: float | None) -> Reply | Broken:
     """Errors are returned and not raised, since one that is raised drags the request with its token along."""
     _, transport = _channel(os.getpid())
+    if latest is not None and stopwatch() > latest:
+        return Broken("the worker stalled before it was sent", written=False)
     try:
         async with asyncio.timeout(deadline):
             response = await transport.handle_async_request(request)

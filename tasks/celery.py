@@ -54,6 +54,13 @@ def _configuration() -> dict[str, Any]:
         "task_reject_on_worker_lost": False,
         "task_soft_time_limit": timing.soft_limit,
         "task_time_limit": timing.hard_limit,
+        # A round must be over before the broker delivers its message again.
+        "task_annotations": {
+            "crowdops.reconcile_account": {
+                "soft_time_limit": 0.8 * timing.visibility,
+                "time_limit": 0.9 * timing.visibility,
+            }
+        },
         "task_default_queue": CONTROL,
         "task_queues": [Queue(name, Exchange(name), routing_key=name) for name in queue_names()],
         "task_create_missing_queues": False,

@@ -3,6 +3,7 @@
 Every decision leaves a note with its time and its author, so that the row tells its own story.
 """
 
+from datetime import timedelta
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
@@ -11,13 +12,16 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from models import plan
+from models.attempt import Attempt, AttemptOutcome
 from models.clock import now
 from models.operation import Operation, State
+from models.settings import settings
 from models.status import IllegalMoveError
 from models.task_run import TaskRun
 from tasks import engine
 
 _FALLEN = (State.REJECTED, State.CANCELLED)
+_NOTHING_SENT = (AttemptOutcome.NOT_SENT, AttemptOutcome.THROTTLED, AttemptOutcome.ACCOUNT)
 
 
 class Decision(StrEnum):
@@ -34,7 +38,9 @@ def cancel(session: Session, operation_id: UUID, *, who: str, note: str = "withd
     Raises:
         IllegalMoveError: a worker was faster, or it is over; nothing is changed.
     """
-    _refuse_a_gap(session, session.get_one(Operation, operation_id))
+    operation = session.get_one(Operation, operation_id)
+    _refuse_a_gap(session, operation)
+    _refuse_what_is_on_its_way(session, operation)
     # One conditional statement: whoever changes the row first wins, and the other sees it.
     withdrawn = update(Operation).where(Operation.id == operation_id, Operation.state == State.PLANNED)
     values = {"state": State.CANCELLED, "settled_at": now(), "nudged_at": None, "reason": f"withdrawn by {who}"}
@@ -109,7 +115,7 @@ def resolve(  # noqa: PLR0913 - a decision has four parts
     operation.next_at = moment = session.scalars(select(now())).one()
     operation.nudged_at = None
     if decision is Decision.RETRY:
-        operation.state, operation.attempts, operation.reads = State.PLANNED, 0, 0
+        operation.state, operation.attempts, operation.reads, operation.trying_since = State.PLANNED, 0, 0, None
         operation.reason = f"sent again, as {who} decided"
     else:
         operation.state, operation.settled_at = State.REJECTED, moment
@@ -122,7 +128,7 @@ def _refuse_a_gap(session: Session, operation: Operation) -> None:
     if operation.kind != "launch":
         return
     # Whoever plans another launch of the run at the same moment waits here, and then sees what became of this one.
-    session.execute(select(TaskRun.id).where(TaskRun.id == operation.run_id).with_for_update())
+    session.execute(select(TaskRun.id).where(TaskRun.id == operation.run_id).with_for_update(key_share=True))
     later = select(Operation.id).where(
         Operation.run_id == operation.run_id,
         Operation.kind == "launch",
@@ -142,8 +148,22 @@ def _refuse_a_gap(session: Session, operation: Operation) -> None:
         )
 
 
+def _refuse_what_is_on_its_way(session: Session, operation: Operation) -> None:
+    """A request that was not answered may still take effect, so what it asked for cannot be said not to happen."""
+    last = session.get(Attempt, operation.attempt_id) if operation.attempt_id else None
+    if last is None or last.outcome in _NOTHING_SENT:
+        return
+    settled = Operation.last_sent_at + timedelta(seconds=settings().timing.settle)
+    waiting = (Operation.id == operation.id, Operation.state == State.PLANNED, settled > now())
+    if moment := session.scalars(select(settled).where(*waiting)).first():
+        raise IllegalMoveError(
+            f"Operation {operation.id} was sent, and that request may still take effect. Withdraw it after "
+            f"{moment:%Y-%m-%d %H:%M:%S} UTC, if it is planned then."
+        )
+
+
 def _locked(session: Session, operation_id: UUID) -> Operation:
-    return session.get_one(Operation, operation_id, with_for_update=True, populate_existing=True)
+    return session.get_one(Operation, operation_id, with_for_update={"key_share": True}, populate_existing=True)
 
 
 def _note(session: Session, operation: Operation, who: str, text: str) -> None:

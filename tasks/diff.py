@@ -18,6 +18,8 @@ class Move:
     submission: str
     old: AgentStatus
     new: AgentStatus
+    proves: bool = True
+    """Whether it proves what we asked for: a partial payment is no approval of ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,7 @@ def diff(known: Mapping[str, AgentStatus], seen: Iterable[Observation]) -> Chang
         elif old is None:
             changes.new.append(row)
         elif row.status != old:
-            _moved(changes, submission, old, row.status)
+            _moved(changes, row, old, row.status)
     return changes
 
 
@@ -65,9 +67,9 @@ def _unmapped(changes: Changes, row: Observation) -> None:
         changes.strange.append(Strange(row.submission_id, Finding.UNKNOWN_WORD, told))
 
 
-def _moved(changes: Changes, submission: str, old: AgentStatus, new: AgentStatus) -> None:
+def _moved(changes: Changes, row: Observation, old: AgentStatus, new: AgentStatus) -> None:
     if new in AGENT_MOVES[old]:
-        changes.moves.append(Move(submission, old, new))
+        changes.moves.append(Move(row.submission_id, old, new, proves=not row.partial))
     elif _progress(new) >= _progress(old) and (old, new) != (AgentStatus.SOFT_REJECTED, AgentStatus.APPROVED):
         told = f"the vendor shows {new}, which {old} may not become"
-        changes.strange.append(Strange(submission, Finding.ILLEGAL_STATUS, told))
+        changes.strange.append(Strange(row.submission_id, Finding.ILLEGAL_STATUS, told))

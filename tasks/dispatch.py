@@ -23,6 +23,7 @@ from providers import installed, kind_of
 from providers.contract import Kind
 from tasks import engine, pacing
 from tasks.celery import MONEY, app
+from tasks.schedule import expiry
 from tasks.sweep import sweep
 
 log = logging.getLogger(__name__)
@@ -46,7 +47,7 @@ def dispatch() -> None:
 def wake() -> None:
     """Ask for a dispatch now instead of at the next beat; without a broker that is only a late nudge."""
     try:
-        dispatch.apply_async(retry=False, expires=settings().timing.nudge_window)
+        dispatch.apply_async(retry=False, expires=expiry(settings().timing.nudge_window))
     except KombuError:
         log.warning("The broker does not answer. What was planned is in the database and starts when it is back.")
 
@@ -67,7 +68,7 @@ def take() -> list[Message]:
         ids = [operation_id for _, _, members in messages for operation_id in members]
         # What somebody has locked is left for the next time, so that one stalled process holds up nobody else.
         free = select(Operation.id).where(Operation.id.in_(ids)).order_by(Operation.id)
-        nudged = update(Operation).where(Operation.id.in_(free.with_for_update(skip_locked=True)))
+        nudged = update(Operation).where(Operation.id.in_(free.with_for_update(skip_locked=True, key_share=True)))
         marked = set(session.scalars(nudged.values(nudged_at=now()).returning(Operation.id)))
     left = ((queue, name, [one for one in members if one in marked]) for queue, name, members in messages)
     return [message for message in left if message[2]]

@@ -6,15 +6,17 @@ only from the attempt that holds the operation.
 """
 
 import logging
+import traceback
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from itertools import islice
 from typing import Any
 from uuid import UUID, uuid4
 
 from celery.exceptions import SoftTimeLimitExceeded
-from sqlalchemy import ColumnElement, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, case, exists, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session, aliased
@@ -24,10 +26,10 @@ from models.attempt import Attempt
 from models.clock import after, now, stopwatch
 from models.discrepancy import Finding, report
 from models.operation import FINAL, Operation, State
-from models.session import transaction
+from models.session import UNSEEN, transaction
 from models.settings import settings
-from providers import account_of, kind_of, provider_of
-from providers.contract import Account, Done, Kind, Outcome, Request
+from providers import account_of, http, kind_of, provider_for
+from providers.contract import Account, Done, Kind, Outcome, Repeat, Request
 from providers.errors import ProviderError, UnknownError
 from tasks import failpoints, pacing, verdict
 from tasks.rows import to_requests
@@ -44,10 +46,12 @@ class Claim:
     account: Account
     kind: Kind
     requests: tuple[Request, ...]
-    attempts: dict[UUID, int]
-    """How many sends each operation has had, this one included."""
+    tried_for: dict[UUID, float]
+    """Seconds since the first of the sends of each operation that followed each other."""
     started: float
     """`stopwatch` before the claim's transaction began."""
+    forgotten: bool = False
+    """The vendor may have forgotten the token of one that was sent before, so another send would be another effect."""
 
 
 # --- claim --------------------------------------------------------------------------------------------------------
@@ -76,7 +80,7 @@ def claim(ids: Sequence[UUID], most: int = 1000) -> list[Claim]:
     started = stopwatch()
     with transaction() as session:
         mine = select(Operation).where(Operation.id.in_(ids), due()).order_by(Operation.id)
-        rows = session.scalars(mine.with_for_update(of=Operation, skip_locked=True)).all()
+        rows = session.scalars(mine.with_for_update(of=Operation, skip_locked=True, key_share=True)).all()
         made = (_open_attempt(session, started, *chunk) for chunk in chunks(rows))
         claims = list(islice(filter(None, made), most))
     failpoints.hit("after_claim")
@@ -105,22 +109,28 @@ def _open_attempt(
     attempt_id = session.scalars(opened.on_conflict_do_nothing().returning(Attempt.id)).one_or_none()
     if attempt_id is None:
         return None
-    session.execute(
-        update(Operation)
-        .where(Operation.id.in_(ids))
-        .values(
-            state=State.SENDING,
-            attempts=Operation.attempts + 1,
-            attempt_id=attempt_id,
-            reads=0,
-            lease_until=after(settings().timing.lease),
-            first_sent_at=func.coalesce(Operation.first_sent_at, now()),
-            last_sent_at=now(),
-        ),
-        execution_options={"synchronize_session": False},
-    )
-    attempts = {row.id: row.attempts + 1 for row in rows}
-    return Claim(attempt_id, account, kind, tuple(to_requests(session, rows)), attempts, started)
+    marked = update(Operation).where(Operation.id.in_(ids)).values(_sending(attempt_id))
+    tried, known = (func.extract("epoch", now() - since) for since in (Operation.trying_since, Operation.first_sent_at))
+    # The lock that `claim` holds on them makes these the very rows.
+    sent = session.execute(marked.returning(Operation.id, tried, known), execution_options=UNSEEN).all()
+    forgotten = kind.repeat is Repeat.KEYED and any(row[2] >= kind.window for row in sent)
+    tried_for = {row[0]: float(row[1]) for row in sent}
+    return Claim(attempt_id, account, kind, tuple(to_requests(session, rows)), tried_for, started, forgotten)
+
+
+def _sending(attempt_id: UUID) -> dict[str, Any]:
+    timing = settings().timing
+    lately = Operation.last_sent_at > now() - timedelta(seconds=timing.age_limit)
+    return {
+        "state": State.SENDING,
+        "attempts": Operation.attempts + 1,
+        "attempt_id": attempt_id,
+        "reads": 0,
+        "lease_until": after(timing.lease),
+        "first_sent_at": func.coalesce(Operation.first_sent_at, now()),
+        "last_sent_at": now(),
+        "trying_since": case((lately, func.coalesce(Operation.trying_since, now())), else_=now()),
+    }
 
 
 # --- send and record ----------------------------------------------------------------------------------------------
@@ -141,9 +151,14 @@ def carry_out(held: Claim) -> None:
 
 def _send(held: Claim) -> Sequence[Outcome]:
     failpoints.hit("before_send")
-    if stopwatch() - held.started > settings().timing.lease / 3:
+    latest = held.started + settings().timing.lease / 3
+    if stopwatch() > latest:
         return [StalledError("the worker stalled between claim and send, so nothing was sent")] * len(held.requests)
-    return answers(lambda: provider_of(held.account).send(held.requests), held.requests)
+    if held.forgotten:
+        return [UnknownError("its token may be forgotten, so it is read and not sent again")] * len(held.requests)
+    worlds = [request.sandbox for request in held.requests]
+    with http.not_after(latest):
+        return answers(lambda: provider_for(held.account, worlds).send(held.requests), held.requests)
 
 
 def answers(call: Any, requests: Sequence[Request]) -> Sequence[Outcome]:  # noqa: ANN401 - a thunk
@@ -154,8 +169,11 @@ def answers(call: Any, requests: Sequence[Request]) -> Sequence[Outcome]:  # noq
         return [error] * len(requests)
     except SoftTimeLimitExceeded:
         raise
-    except Exception as error:
-        log.exception("A provider failed on %d operations of kind %s.", len(requests), requests[0].kind)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the request may have been sent
+        # The text of the error may hold what the vendor or a worker wrote.
+        where = "".join(traceback.format_tb(error.__traceback__))
+        told = "A provider failed on %d operations of kind %s with %s.\n%s"
+        log.error(told, len(requests), requests[0].kind, type(error).__name__, where)  # noqa: TRY400 - see above
         return [UnknownError(f"the provider itself failed: {type(error).__name__}")] * len(requests)
     if len(outcomes) != len(requests):
         return [UnknownError(f"the provider gave {len(outcomes)} outcomes for {len(requests)} requests")] * len(
@@ -174,7 +192,7 @@ def _record(held: Claim, outcomes: Sequence[Outcome]) -> None:
         session.execute(closed.values(closed_at=now(), outcome=ended, detail=said))
         verdicts = {
             request.id: verdict.after_send(
-                held.kind, outcome, batched=batched, attempts=held.attempts[request.id], timing=timing
+                held.kind, outcome, batched=batched, tried_for=held.tried_for[request.id], timing=timing
             )
             for request, outcome in zip(held.requests, outcomes, strict=True)
         }
@@ -202,7 +220,9 @@ def move(
 
     Rows are locked in one order whoever comes, so that nobody waits for each other in a circle.
     """
-    session.execute(select(Operation.id).where(Operation.id.in_(verdicts)).order_by(Operation.id).with_for_update())
+    session.execute(
+        select(Operation.id).where(Operation.id.in_(verdicts)).order_by(Operation.id).with_for_update(key_share=True)
+    )
     alike: dict[Verdict, list[UUID]] = defaultdict(list)
     for operation_id, decided in sorted(verdicts.items()):
         alike[decided].append(operation_id)
@@ -228,7 +248,7 @@ def _step(session: Session, decided: Verdict, ids: list[UUID], owner: ColumnElem
     if decided.state in FINAL:
         values["settled_at"] = now()
     moved = update(Operation).where(Operation.id.in_(ids), owner).values(values)
-    session.execute(moved, execution_options={"synchronize_session": False})
+    session.execute(moved, execution_options=UNSEEN)
 
 
 def confirm(session: Session, results: dict[UUID, dict[str, Any]]) -> None:
@@ -237,7 +257,7 @@ def confirm(session: Session, results: dict[UUID, dict[str, Any]]) -> None:
     Evidence against an operation that was settled otherwise becomes a discrepancy.
     """
     rows = session.scalars(
-        select(Operation).where(Operation.id.in_(results)).order_by(Operation.id).with_for_update()
+        select(Operation).where(Operation.id.in_(results)).order_by(Operation.id).with_for_update(key_share=True)
     ).all()
     fresh = [row for row in rows if row.state not in FINAL]
     for row in fresh:

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 
 from models.clock import after, now
 from models.operation import IN_DOUBT, Operation, State
-from models.session import transaction
+from models.session import UNSEEN, transaction
 from models.settings import settings
 from tasks import dispatch, engine, pacing
 from tasks.celery import app
@@ -132,6 +132,6 @@ def _nudged(session: Session, ids: Sequence[UUID], at: Any) -> None:  # noqa: AN
     due = select(Operation.id).where(Operation.id.in_(ids), Operation.state.in_((State.PLANNED, *IN_DOUBT)))
     if at is None:
         due = due.where(Operation.state == State.PLANNED, Operation.next_at <= now())
-    locked = due.order_by(Operation.id).with_for_update(skip_locked=True)
+    locked = due.order_by(Operation.id).with_for_update(skip_locked=True, key_share=True)
     held = update(Operation).where(Operation.id.in_(locked)).values(nudged_at=at)
-    session.execute(held, execution_options={"synchronize_session": False})
+    session.execute(held, execution_options=UNSEEN)

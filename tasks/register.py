@@ -3,6 +3,7 @@
 A submission takes a launched unit of its run; one that finds none left is kept and reported.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar
 from uuid import UUID
@@ -14,7 +15,7 @@ from sqlalchemy.orm import Session, selectinload
 from models.agent import Agent
 from models.discrepancy import Finding, report
 from models.identity import agent_id, worker_id
-from models.operation import FINAL, Operation
+from models.operation import FINAL, Operation, State
 from models.status import UNIT_OF_AGENT, AgentStatus, IllegalMoveError, UnitStatus
 from models.task_run import TaskRun
 from models.unit import Unit
@@ -35,8 +36,7 @@ def write(session: Session, run: TaskRun, changes: Changes) -> bool:
     """
     moves = sorted(changes.moves, key=lambda move: UNIT_OF_AGENT[move.new] is not None)
     current = [_advance(session, run, portion) for portion in _portions(moves)]
-    for portion in _portions(changes.new):
-        _register(session, run, portion)
+    current += [_register(session, run, portion) for portion in _portions(changes.new)]
     _report(session, run, changes.strange)
     session.flush()
     return all(current)
@@ -47,8 +47,8 @@ def _portions(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
         yield rows[start : start + _AT_ONCE]
 
 
-def _register(session: Session, run: TaskRun, rows: Sequence[Observation]) -> None:
-    """Make an agent for every new submission, once, whoever else sees it at the same moment."""
+def _register(session: Session, run: TaskRun, rows: Sequence[Observation]) -> bool:
+    """Make an agent for every new submission, once, whoever else sees it at the same moment; False if somebody has."""
     people = {
         worker_id(run.provider_type, row.worker_name): {"provider_type": run.provider_type, "name": row.worker_name}
         for row in rows
@@ -60,6 +60,7 @@ def _register(session: Session, run: TaskRun, rows: Sequence[Observation]) -> No
     made = session.scalars(insert(Agent).on_conflict_do_nothing().returning(Agent.id), agents).all()
     fresh = session.scalars(select(Agent).where(Agent.id.in_(made))).all()
     _seat(session, run, {agent: by_id[agent.id].status or AgentStatus.NONE for agent in fresh})
+    return len(fresh) == len(by_id)
 
 
 def _agent_row(run: TaskRun, key: UUID, row: Observation) -> dict[str, object]:
@@ -88,11 +89,17 @@ def _seat(session: Session, run: TaskRun, agents: Mapping[Agent, AgentStatus]) -
 
 
 def _free_units(session: Session, run: TaskRun, wanted: int) -> Sequence[Unit]:
-    """Launched units first; one whose launch is not confirmed yet is evidently out there too."""
+    """Launched units first; one whose launch is not confirmed yet is evidently out there too.
+
+    The run's row is held, so that nobody else gives them away; they are locked in the order of their places, as by
+    whoever records a launch.
+    """
     order = case((Unit.status == UnitStatus.LAUNCHED, 0), else_=1)
-    free = select(Unit).where(Unit.task_run_id == run.id, Unit.status.in_([UnitStatus.LAUNCHED, UnitStatus.CREATED]))
-    placed = free.where(Unit.place.isnot(None)).order_by(order, Unit.place).limit(wanted)
-    return session.scalars(placed.with_for_update(skip_locked=True)).all()
+    free = (Unit.task_run_id == run.id, Unit.status.in_([UnitStatus.LAUNCHED, UnitStatus.CREATED]))
+    chosen = select(Unit.id).where(*free, Unit.place.isnot(None)).order_by(order, Unit.place).limit(wanted)
+    ids = session.scalars(chosen).all()
+    locked = select(Unit).where(Unit.id.in_(ids)).order_by(Unit.place).with_for_update(key_share=True)
+    return session.scalars(locked.execution_options(populate_existing=True)).all()
 
 
 def _bind(agent: Agent, unit: Unit) -> None:
@@ -112,13 +119,11 @@ def _move(session: Session, agent: Agent, new: AgentStatus) -> None:
 def _advance(session: Session, run: TaskRun, moves: Sequence[Move]) -> bool:
     """Move agents that are still where the listing found them; an approval seen settles what wanted it."""
     wanted = {agent_id(run.requester_id, move.submission): move for move in moves}
-    approved = [key for key, move in wanted.items() if move.new is AgentStatus.APPROVED]
-    settle = select(Operation.id).where(
-        Operation.agent_id.in_(approved), Operation.kind == "approve", Operation.state.notin_(FINAL)
-    )
-    engine.confirm(session, {operation_id: {} for operation_id in session.scalars(settle)})
-    locked = select(Agent).where(Agent.id.in_(wanted)).order_by(Agent.id).options(selectinload(Agent.unit))
-    agents = session.scalars(locked.with_for_update(of=Agent).execution_options(populate_existing=True)).all()
+    proven = [key for key, move in wanted.items() if move.new is AgentStatus.APPROVED and move.proves]
+    engine.confirm(session, {operation_id: {} for operation_id in _approvals(session, proven)})
+    held = select(Agent).where(Agent.id.in_(wanted)).order_by(Agent.id).with_for_update(of=Agent, key_share=True)
+    fresh = held.options(selectinload(Agent.unit)).execution_options(populate_existing=True)
+    agents = session.scalars(fresh).all()
     current = all(agent.status in (wanted[agent.id].old, wanted[agent.id].new) for agent in agents)
     moving = {agent: wanted[agent.id].new for agent in agents if agent.status is wanted[agent.id].old}
     # Whose time was up gave the unit back, and needs one again to go on.
@@ -128,6 +133,22 @@ def _advance(session: Session, run: TaskRun, moves: Sequence[Move]) -> bool:
             _move(session, agent, status)
     _seat(session, run, late)
     return current
+
+
+def _approvals(session: Session, agents: Sequence[UUID]) -> list[UUID]:
+    """What the approval of these agents proves: the operations that wanted it, or contradicts: those given up before.
+
+    Where one is confirmed already, it is the one that did it.
+    """
+    of_agent: dict[UUID | None, list[Operation]] = defaultdict(list)
+    wanting = select(Operation).where(Operation.agent_id.in_(agents), Operation.kind == "approve")
+    for operation in session.scalars(wanting):
+        of_agent[operation.agent_id].append(operation)
+    found: list[Operation] = []
+    for operations in of_agent.values():
+        if all(operation.state is not State.CONFIRMED for operation in operations):
+            found += [operation for operation in operations if operation.state not in FINAL] or operations
+    return [operation.id for operation in found]
 
 
 def _report(session: Session, run: TaskRun, rows: Iterable[Strange]) -> None:

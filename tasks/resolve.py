@@ -11,7 +11,7 @@ from models.clock import after, now
 from models.operation import IN_DOUBT, Operation, State
 from models.session import transaction
 from models.settings import settings
-from providers import account_of, kind_of, provider_of
+from providers import account_of, kind_of, provider_for
 from providers.contract import Account, Kind, Outcome, Request
 from providers.errors import NotSentError, RejectedError, UnknownError
 from tasks import engine, failpoints, pacing, verdict
@@ -42,15 +42,15 @@ def resolve(ids: Sequence[UUID]) -> list[UUID]:
 def _find(account: Account, requests: Sequence[Request]) -> Sequence[Outcome]:
     """A read that is refused as a whole says nothing about what it asked for."""
     try:
-        return provider_of(account).find(requests)
+        return provider_for(account, [request.sandbox for request in requests]).find(requests)
     except RejectedError as error:
         raise UnknownError(str(error)) from None
 
 
 def _learn_from_read(account: Account, outcomes: Sequence[Outcome]) -> None:
-    """Reads take no token, so a good one does not make the pace faster; a conclusive "no" is a good read."""
+    """Reads take no token, so a good one does not make the pace faster; it is good if it told anything at all."""
     failed = {verdict.label(o) for o in outcomes if isinstance(o, NotSentError | UnknownError)}
-    if failed:
+    if failed and all(isinstance(o, NotSentError | UnknownError) for o in outcomes):
         pacing.learn(account.id, verdict.summary(failed), engine.words(outcomes))
 
 
@@ -67,7 +67,7 @@ def _in_doubt(ids: Sequence[UUID]) -> list[tuple[Account, Kind, list[Request], d
         rows = session.scalars(
             wanted.where(pacing.is_open(Operation.requester_id))
             .order_by(Operation.id)
-            .with_for_update(skip_locked=True)
+            .with_for_update(skip_locked=True, key_share=True)
         ).all()
         histories = histories_of(session, rows)
         for row in rows:

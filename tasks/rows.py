@@ -20,6 +20,9 @@ def to_requests(session: Session, rows: Sequence[Operation]) -> list[Request]:
     """Rows as the vendor layer sees them: the frozen intent, and the vendor ids learnt since."""
     runs = _facts(session, TaskRun, {row.run_id for row in rows})
     agents = _facts(session, Agent, {row.agent_id for row in rows})
+    sandboxes: dict[UUID | None, bool] = dict(
+        session.execute(select(TaskRun.id, TaskRun.sandbox).where(TaskRun.id.in_(runs))).all()
+    )
     return [
         Request(
             id=row.id,
@@ -29,6 +32,7 @@ def to_requests(session: Session, rows: Sequence[Operation]) -> list[Request]:
             facts={**runs.get(row.run_id, {}), **agents.get(row.agent_id, {})},
             amount_minor=row.amount_minor,
             currency=row.currency,
+            sandbox=sandboxes.get(row.run_id),
         )
         for row in rows
     ]
@@ -51,6 +55,7 @@ def histories_of(session: Session, rows: Sequence[Operation]) -> dict[UUID, Hist
             func.cardinality(Attempt.operation_ids),
             func.extract("epoch", now() - Operation.last_sent_at),
             func.extract("epoch", now() - Operation.first_sent_at),
+            func.extract("epoch", now() - Operation.trying_since),
         )
         .join(Attempt, Attempt.id == Operation.attempt_id)
         .where(Operation.id.in_([row.id for row in rows]))
@@ -66,6 +71,7 @@ def histories_of(session: Session, rows: Sequence[Operation]) -> dict[UUID, Hist
             since_send=float(since),
             since_first_send=float(first),
             reads=states[row_id][1],
+            tried_for=float(tried),
         )
-        for row_id, ended, said, size, since, first in session.execute(past)
+        for row_id, ended, said, size, since, first, tried in session.execute(past)
     }

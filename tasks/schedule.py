@@ -6,7 +6,7 @@ from models.settings import settings
 
 
 def entries() -> dict[str, dict[str, Any]]:
-    """What beat sends. A message that nobody took before the next one is due expires."""
+    """What beat sends."""
     timing = settings().timing
     return {
         "dispatch what is due": _every(timing.dispatch_every, "crowdops.dispatch"),
@@ -20,5 +20,14 @@ def _every(seconds: float, task: str, **words: object) -> dict[str, Any]:
         "task": task,
         "schedule": seconds,
         "kwargs": words,
-        "options": {"expires": max(2 * seconds, 2), "ignore_result": True},
+        "options": {"expires": expiry(seconds), "ignore_result": True},
     }
+
+
+def expiry(seconds: float) -> float:
+    """How long a message of something that comes every so often is worth taking.
+
+    Celery compares the publisher's wall clock with the worker's, so it must be longer than clocks differ; more
+    messages than needed do no harm.
+    """
+    return max(seconds, settings().timing.visibility)

@@ -10,12 +10,11 @@ from sqlalchemy.orm import Session, aliased
 from models.attempt import Attempt, AttemptOutcome
 from models.clock import now
 from models.operation import IN_DOUBT, Operation, State
-from models.session import transaction
+from models.session import UNSEEN, transaction
 from models.settings import settings
 
 FORGOTTEN = 4
 """Times the age limit after which what could not be read (a paused account), or was only put off, goes to a person."""
-UNSEEN = {"synchronize_session": False}
 
 
 def sweep() -> None:
@@ -33,8 +32,7 @@ def sweep() -> None:
         spent = planned.where(Operation.attempts >= timing.max_attempts)
         _to(session, spent, State.REVIEW, func.concat("attempts used up; the last one said: ", Operation.reason))
         limit = timedelta(seconds=FORGOTTEN * timing.age_limit)
-        # Between the first try and the last one: time in which nobody tried is no sign of trouble with it.
-        put_off = planned.where(Operation.last_sent_at - Operation.first_sent_at > limit)
+        put_off = planned.where(Operation.last_sent_at - Operation.trying_since > limit)
         _to(session, put_off, State.REVIEW, func.concat("put off for too long; the last try said: ", Operation.reason))
         long_ago = now() - limit
         unread = select(Operation.id).where(Operation.state.in_(IN_DOUBT), Operation.last_sent_at < long_ago)
@@ -48,13 +46,13 @@ def sweep() -> None:
 
 
 def _close_lost(session: Session, lease: float) -> None:
-    open_still = select(Attempt.id).where(Attempt.closed_at.is_(None))
-    lost = open_still.where(Attempt.created_at < now() - timedelta(seconds=lease)).with_for_update(skip_locked=True)
+    lost = select(Attempt.id).where(Attempt.closed_at.is_(None), Attempt.created_at < now() - timedelta(seconds=lease))
+    locked = lost.with_for_update(skip_locked=True, key_share=True)
     ended = {"closed_at": now(), "outcome": AttemptOutcome.LOST, "detail": "its worker died or stalled"}
-    session.execute(update(Attempt).where(Attempt.id.in_(lost)).values(ended), execution_options=UNSEEN)
+    session.execute(update(Attempt).where(Attempt.id.in_(locked)).values(ended), execution_options=UNSEEN)
 
 
 def _to(session: Session, ids: Select[UUID], state: State, reason: Any, **values: Any) -> None:  # noqa: ANN401 - SQL
     changes = {"state": state, "reason": reason, "lease_until": None} | values
-    locked = ids.order_by(Operation.id).with_for_update(of=Operation, skip_locked=True)
+    locked = ids.order_by(Operation.id).with_for_update(of=Operation, skip_locked=True, key_share=True)
     session.execute(update(Operation).where(Operation.id.in_(locked)).values(changes), execution_options=UNSEEN)

@@ -46,6 +46,8 @@ class History:
     """Seconds since the last send began."""
     since_first_send: float
     reads: int
+    tried_for: float
+    """Seconds since the first of the sends that followed each other."""
 
 
 def label(outcome: Outcome) -> AttemptOutcome:
@@ -67,14 +69,19 @@ def label(outcome: Outcome) -> AttemptOutcome:
             return AttemptOutcome.UNKNOWN
 
 
-def back_off(timing: Timing, first: float, times: int) -> float:
-    """Pause before the next try: doubles from `first` seconds to the longest that is allowed."""
-    return float(min(timing.back_off_max, first * 2 ** min(times, 30)))
+def back_off(timing: Timing, tried_for: float) -> float:
+    """Pause before the next send: as long again as it was tried for, so that it doubles up to the longest allowed."""
+    return min(timing.back_off_max, max(timing.back_off, tried_for))
 
 
-def after_send(kind: Kind, outcome: Outcome, *, batched: bool, attempts: int, timing: Timing) -> Verdict:
-    """What a send's outcome makes of one of its operations."""
-    again = back_off(timing, timing.back_off, attempts - 1)
+def read_pause(timing: Timing, reads: int) -> float:
+    """Pause before the next read: doubles from `read_every` seconds to the longest that is allowed."""
+    return float(min(timing.back_off_max, timing.read_every * 2 ** min(reads, 30)))
+
+
+def after_send(kind: Kind, outcome: Outcome, *, batched: bool, tried_for: float, timing: Timing) -> Verdict:
+    """What a send's outcome makes of one of its operations, tried for so many seconds before."""
+    again = back_off(timing, tried_for)
     match outcome:
         case Done():
             return Verdict(State.CONFIRMED)
@@ -84,10 +91,8 @@ def after_send(kind: Kind, outcome: Outcome, *, batched: bool, attempts: int, ti
             return Verdict(State.PLANNED, outcome.retry_after or again, str(outcome), burns=False)
         case ThrottledError():
             return Verdict(State.UNKNOWN, outcome.retry_after or timing.read_every, str(outcome))
-        case AccountError() | StalledError():
-            return Verdict(State.PLANNED, again, str(outcome), burns=False)
         case NotSentError():
-            return Verdict(State.PLANNED, again, str(outcome))
+            return Verdict(State.PLANNED, again, str(outcome), burns=False)
         case RejectedError() if batched or kind.repeat is Repeat.ABSORBING:
             return Verdict(State.UNKNOWN, 0, str(outcome))
         case RejectedError():
@@ -124,23 +129,26 @@ def _after_absent(kind: Kind, history: History, timing: Timing) -> Verdict:
 
     Where a second effect would add to the first, it counts only when the vendor has had its time to show it.
     """
+    absorbing = kind.repeat is Repeat.ABSORBING
     if history.refused and not history.batched:
         return Verdict(State.REJECTED, 0, f"{history.said} (and a read shows no effect)")
-    if history.refused:
+    if history.refused and absorbing:
         return Verdict(State.PLANNED, 0, "its batch was refused; sent again alone", alone=True)
-    if kind.repeat is Repeat.ABSORBING and history.state is State.UNKNOWN:
-        return Verdict(State.PLANNED, 0, "a read shows no effect; sent again, which does no harm")
-    if history.since_send < (timing.lease if kind.repeat is Repeat.ABSORBING else timing.settle):
+    if absorbing and history.state is State.UNKNOWN:
+        wait = back_off(timing, history.tried_for)
+        return Verdict(State.PLANNED, wait, "a read shows no effect; sent again, which does no harm")
+    if history.since_send < (timing.lease if absorbing else timing.settle):
         return _still_in_doubt(history, timing, "not there yet, and too early to tell")
-    if kind.resend_when_absent or kind.repeat is Repeat.ABSORBING:
-        return Verdict(State.PLANNED, 0, "settled and proven absent; sent again", burns=not history.throttled)
+    if kind.resend_when_absent or absorbing:
+        burns, told = not history.throttled, "settled and proven absent; sent again"
+        return Verdict(State.PLANNED, 0, told, burns=burns, alone=history.refused)
     return Verdict(State.REVIEW, 0, "settled and not there, which proves nothing at this vendor")
 
 
 def _still_in_doubt(history: History, timing: Timing, reason: str) -> Verdict:
     if history.since_send > timing.age_limit:
         return Verdict(State.REVIEW, 0, f"no conclusive answer for too long: {reason}")
-    return Verdict(history.state, back_off(timing, timing.read_every, history.reads), reason)
+    return Verdict(history.state, read_pause(timing, history.reads), reason)
 
 
 def summary(outcomes: set[AttemptOutcome]) -> AttemptOutcome:

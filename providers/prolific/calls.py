@@ -11,6 +11,7 @@ from providers.errors import NotSentError, ProviderError, RejectedError, Unknown
 from providers.prolific import evidence, mapping
 from providers.prolific.client import Client
 from providers.prolific.reads import states
+from providers.prolific.shapes import Listed
 
 KINDS: Mapping[str, Kind] = {
     kind.name: kind
@@ -47,15 +48,20 @@ def _send_draft(client: Client, requests: Sequence[Request]) -> Sequence[Outcome
 
 
 def _find_draft(client: Client, requests: Sequence[Request]) -> Sequence[Outcome]:
-    return [_draft_of(client, request) for request in requests]
+    projects = {request.body.get("project") for request in requests}
+    listed = {project: _named(client, project) for project in projects}
+    return [_draft_of(client, request, listed[request.body.get("project")]) for request in requests]
 
 
-def _draft_of(client: Client, request: Request) -> Outcome:
+def _named(client: Client, project: str | None) -> Sequence[Listed]:
+    """A list may leave the name out where the study itself has it; absence must be seen, not assumed."""
+    listed = [study for page in client.studies(project) for study in page]
+    return [study if "internal_name" in study.model_fields_set else client.study(study.id) for study in listed]
+
+
+def _draft_of(client: Client, request: Request, listed: Sequence[Listed]) -> Outcome:
     name = mapping.internal_name(request.id)
-    listed = [study for page in client.studies(request.body.get("project")) for study in page]
-    # A list may leave the name out where the study itself has it; absence must be seen, not assumed.
-    named = [study if "internal_name" in study.model_fields_set else client.study(study.id) for study in listed]
-    ids = sorted({study.id for study in named if name in (study.internal_name or "")})
+    ids = sorted({study.id for study in listed if name in (study.internal_name or "")})
     if len(ids) > 1:
         return UnknownError(f"The studies {', '.join(ids)} are all named {name}; delete all but one at Prolific.")
     return evidence.drafted(request, client.draft(ids[0])) if ids else Absent()

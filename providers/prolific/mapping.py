@@ -19,8 +19,10 @@ PROCESSING = "PROCESSING"
 """Undocumented, and seen for moments between other states."""
 #: The worker has not finished, or not in time; a late completion still comes back as AWAITING REVIEW.
 UNFINISHED = frozenset({"RESERVED", "ACTIVE", "TIMED OUT"})
+#: Paid, but not in full.
+PARTIAL = frozenset({"PARTIALLY APPROVED", "SCREENED OUT"})
 #: Decided or over, and not by a full approval.
-OTHERWISE = frozenset({"REJECTED", "RETURNED", "PARTIALLY APPROVED", "SCREENED OUT"})
+OTHERWISE = PARTIAL | {"REJECTED", "RETURNED"}
 
 _AGENT: Mapping[str, AgentStatus] = {
     "RESERVED": AgentStatus.ACCEPTED,

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby, islice
+from random import sample
 
 from providers.contract import Observation, Quote, Request
 from providers.errors import ProviderError, RejectedError, UnknownError
@@ -11,6 +12,8 @@ from providers.prolific.shapes import Submission
 
 _FEW = 3
 """Up to so many submissions are read one by one, more are looked for in the study's list first."""
+_AT_ONCE = 12
+"""The most that are read one by one in a go, so that a slow vendor does not keep a worker past its time limit."""
 _WORTH = 4
 """One page of the list is read for so many submissions that are looked for; what it does not show is read singly."""
 
@@ -28,6 +31,7 @@ def _observation(submission: Submission) -> Observation:
         status=mapping.agent_status(submission.status),
         word=submission.status,
         transient=submission.status == mapping.PROCESSING,
+        partial=submission.status in mapping.PARTIAL,
     )
 
 
@@ -76,7 +80,7 @@ def _listed(client: Client, study: str, wanted: set[str]) -> dict[str, str]:
 def _singly(client: Client, wanted: set[str]) -> dict[str, str | ProviderError]:
     """The first failure that is no refusal stands for all that were not read yet; what was read is not lost."""
     seen: dict[str, str | ProviderError] = {}
-    for submission in sorted(wanted):
+    for submission in sample(sorted(wanted), min(len(wanted), _AT_ONCE)):
         try:
             seen[submission] = client.submission(submission).status
         except RejectedError as refusal:
@@ -84,4 +88,5 @@ def _singly(client: Client, wanted: set[str]) -> dict[str, str | ProviderError]:
             seen[submission] = UnknownError(str(refusal))
         except ProviderError as error:
             return dict.fromkeys(wanted, error) | seen
-    return seen
+    later = UnknownError("Too many are in doubt to be read at once, so this one is read next time.")
+    return dict.fromkeys(wanted, later) | seen

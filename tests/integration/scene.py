@@ -14,7 +14,7 @@ from models.requester import Requester
 from models.session import transaction
 from models.task_run import TaskRun
 from models.unit import Unit
-from providers import account_of, provider_class, provider_of
+from providers import account_of, provider_class
 from tasks import dispatch, engine, execute, reconcile, runs, sweep
 from tasks.resolve import resolve
 
@@ -127,7 +127,7 @@ class Scene:
         """Bring one run up to date with the vendor."""
         with transaction() as session:
             account = account_of(session.get_one(Requester, self.account))
-        reconcile.reconcile_run(provider_of(account), run, **options)
+        reconcile.reconcile_run(account, run, **options)
 
     def turn(self):
         """What beat and one worker do in a moment: sweep, nudge what is due, work on it."""

@@ -10,7 +10,9 @@ import pytest
 
 from models.attempt import Attempt, AttemptOutcome
 from models.operation import Operation, State
+from models.requester import Requester
 from models.session import TransactionOpenError, transaction
+from providers import http
 from providers.prolific.client import Client
 from providers.prolific.provider import ProlificProvider
 from tasks import engine, pacing
@@ -136,6 +138,29 @@ def test_a_claim_older_than_a_third_of_its_lease_sends_nothing(scene, drafts, ti
     scene.later(timing().back_off)
     scene.send(drafts[0])
     assert len(scene.effects("draft")) == 1
+
+
+def test_a_worker_that_stalls_on_the_way_to_the_first_byte_sends_nothing(scene, drafts, timing, monkeypatch):
+    (claim,) = engine.claim([drafts[0].id])
+    created = Client.create_study
+
+    def stall(self, draft):
+        monkeypatch.setattr(http, "stopwatch", lambda: claim.started + timing().lease)
+        return created(self, draft)
+
+    monkeypatch.setattr(Client, "create_study", stall)
+    engine.carry_out(claim)
+    assert scene.calls(DRAFT) == 0
+    assert "stalled before it was sent" in scene.get(Operation, drafts[0].id).reason
+    assert scene.get(Operation, drafts[0].id).state is State.PLANNED
+
+
+def test_what_was_planned_in_a_sandbox_is_never_sent_to_the_real_vendor(scene, drafts, monkeypatch):
+    monkeypatch.setattr(ProlificProvider, "is_sandbox", lambda _: False)
+    scene.send(drafts[0])
+    assert scene.calls(DRAFT) == 0
+    assert scene.get(Operation, drafts[0].id).state is State.PLANNED
+    assert "speaks to the real vendor" in scene.get(Requester, scene.account).paused_reason
 
 
 def test_a_lane_lets_one_open_request_through(scene):

@@ -12,6 +12,7 @@ from models.status import AgentStatus, IllegalMoveError
 from models.unit import Unit
 from tasks import decide, engine, sweep
 from tasks.decide import Decision
+from tests.integration.scene import DECISION, STUDY_MOVE
 
 
 def in_review(operation):
@@ -45,6 +46,28 @@ def test_what_is_cancelled_is_never_sent(scene):
     assert found.note.endswith(" ada: cancel: a mistake")
     assert scene.send(found) == []
     assert scene.effects("draft") == []
+
+
+def test_what_may_still_take_effect_cannot_be_cancelled_until_it_is_settled(scene, timing):
+    run = scene.live(1)
+    (approval,) = scene.approve(run, *scene.completed(run))
+    scene.fault(DECISION, "drop_before")
+    scene.send(approval)
+    scene.later(timing().read_every)
+    scene.read(approval)
+    assert scene.only("approve").state is State.PLANNED
+    with pytest.raises(IllegalMoveError, match="may still take effect"):
+        cancel(approval)
+    scene.later(timing().settle)
+    assert cancel(approval).state is State.CANCELLED
+
+
+def test_what_was_proven_not_to_be_sent_can_be_cancelled_at_once(scene):
+    scene.plan(1)
+    scene.send(scene.only("draft"))
+    scene.fault(STUDY_MOVE, "429")
+    scene.send(scene.only("publish"))
+    assert cancel(scene.only("publish")).state is State.CANCELLED
 
 
 def test_what_a_worker_has_taken_cannot_be_cancelled(scene):

@@ -27,17 +27,20 @@ def rate(scene):
 
 
 def test_requests_are_granted_until_the_bucket_is_empty(scene, bucket):
-    bucket(rate=2.0, tokens=2.0)
-    assert pacing.take(scene.account, 5)[0] == 2
+    bucket(rate=0.1, tokens=1.0)
+    assert pacing.take(scene.account, 5)[0] == 1
     granted, wait = pacing.take(scene.account, 5)
     assert granted == 0
-    assert 0 < wait <= 0.5
+    assert 0 < wait <= 10
 
 
 def test_the_bucket_fills_at_the_rate_and_holds_one_second(scene, bucket):
+    bucket(rate=0.1, tokens=0.0)
+    scene.later(5)
+    assert pacing.take(scene.account, 100)[0] == 0
+    scene.later(5)
+    assert pacing.take(scene.account, 100)[0] == 1
     bucket(rate=4.0, tokens=0.0)
-    scene.later(0.5)
-    assert pacing.take(scene.account, 100)[0] == 2
     scene.later(60)
     assert pacing.take(scene.account, 100)[0] == 4
 
@@ -50,16 +53,16 @@ def test_a_rate_below_one_still_lets_one_request_through(scene, bucket):
 
 
 def test_takers_at_once_never_get_more_than_there_is(scene, bucket):
-    bucket(rate=1.0, tokens=1.0)
+    bucket(rate=0.01, tokens=1.0)
     with ThreadPoolExecutor(8) as pool:
         granted = sum(count for count, _ in pool.map(lambda _: pacing.take(scene.account, 1), range(16)))
-    assert granted in (1, 2)
+    assert granted == 1
 
 
 def test_throttling_makes_the_rate_smaller_and_empties_the_bucket(scene, bucket):
-    bucket(rate=10.0, tokens=10.0)
+    bucket(rate=0.5, tokens=1.0)
     pacing.learn(scene.account, AttemptOutcome.THROTTLED, None)
-    assert rate(scene) == pytest.approx(10 * pacing.SLOWER)
+    assert rate(scene) == pytest.approx(0.5 * pacing.SLOWER)
     assert pacing.take(scene.account, 1)[0] == 0
 
 

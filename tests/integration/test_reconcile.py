@@ -7,11 +7,12 @@ import pytest
 from sqlalchemy import select
 
 from models.discrepancy import Finding
+from models.requester import Requester
 from models.session import transaction
 from models.task_run import TaskRun
 from models.tick import take
 from models.worker import Worker
-from providers.errors import RejectedError
+from providers.errors import AccountError, RejectedError
 from providers.prolific.provider import ProlificProvider
 from tasks import pacing, reconcile
 from tests.integration.scene import COUNTS, LISTING, Scene
@@ -74,6 +75,64 @@ def test_a_run_whose_units_are_all_over_is_asked_about_no_more(scene):
     counted = scene.calls(COUNTS)
     reconcile.reconcile_account(scene.account)
     assert scene.calls(COUNTS) == counted
+
+
+def test_a_run_stays_open_while_work_may_come_late_and_somebody_is_to_be_paid(scene):
+    run, state = scene.live(1), scene.simulator.state
+    late = state.take_place(scene.study(run)).id
+    scene.reconcile(run)
+    state.set_status(late, "TIMED-OUT")
+    scene.completed(run)
+    scene.approve(run)
+    scene.settle()
+    scene.reconcile(run)
+    assert not scene.get(TaskRun, run).is_completed
+    state.finish(late)
+    reconcile.reconcile_account(scene.account)
+    assert sorted(scene.agent_words()) == ["approved", "completed"]
+    assert not scene.get(TaskRun, run).is_completed
+    scene.approve(run)
+    scene.settle()
+    scene.reconcile(run)
+    assert scene.get(TaskRun, run).is_completed
+    assert len(scene.effects("approve")) == 2
+
+
+def test_a_time_out_that_is_long_ago_keeps_no_run_open(scene, timing):
+    run, state = scene.live(1), scene.simulator.state
+    state.set_status(state.take_place(scene.study(run)).id, "TIMED-OUT")
+    scene.completed(run)
+    scene.approve(run)
+    scene.settle()
+    scene.reconcile(run)
+    assert not scene.get(TaskRun, run).is_completed
+    scene.later(timing().late_work)
+    scene.reconcile(run, full=True)
+    assert scene.get(TaskRun, run).is_completed
+
+
+def test_a_completed_run_is_compared_again_when_a_person_wants_it(scene):
+    run = scene.live(1)
+    (submission,) = scene.completed(run)
+    scene.approve(run)
+    scene.settle()
+    scene.reconcile(run)
+    scene.simulator.state.set_status(submission, "REJECTED")
+    reconcile.reconcile_account(scene.account, full=True)
+    assert scene.findings() == []
+    reconcile.reconcile_account(scene.account, full=True, completed=True)
+    assert scene.findings() == [Finding.ILLEGAL_STATUS]
+
+
+def test_a_run_of_another_world_is_not_compared_and_pauses_the_account(scene, monkeypatch):
+    """The command was given the address of a sandbox, and the worker was not."""
+    scene.live(1)
+    calls = scene.simulator.total_calls()
+    monkeypatch.setattr(ProlificProvider, "is_sandbox", lambda _: False)
+    with pytest.raises(AccountError, match="speaks to the real vendor, but the run was planned at a sandbox"):
+        reconcile.reconcile_account(scene.account)
+    assert scene.simulator.total_calls() == calls
+    assert "the same address of the vendor" in scene.get(Requester, scene.account).paused_reason
 
 
 def test_a_run_that_is_not_at_the_vendor_yet_costs_no_call(scene):

@@ -210,12 +210,14 @@ def test_an_answer_for_fewer_members_than_asked_is_no_answer(scene, monkeypatch)
 
 def test_an_error_of_the_provider_itself_is_unknown_and_tells_no_detail(scene, monkeypatch, caplog):
     operation = ready(scene, "draft")
+    person = "5f3a" * 6
     with monkeypatch.context() as patch:
-        patch.setattr(ProlificProvider, "send", lambda *_: {}["participant 5f3a"])
+        patch.setattr(ProlificProvider, "send", lambda *_: {}[person])
         scene.send(operation)
     unknown = scene.only("draft")
     assert (unknown.state, unknown.reason) == (State.UNKNOWN, "the provider itself failed: KeyError")
-    assert "1 operations of kind draft" in caplog.text
+    assert "1 operations of kind draft with KeyError" in caplog.text
+    assert person not in caplog.text
 
 
 @pytest.mark.parametrize("state", [State.PLANNED, State.UNKNOWN, State.REVIEW, State.SUBMITTED])

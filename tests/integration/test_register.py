@@ -4,11 +4,11 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from models.agent import Agent
 from models.discrepancy import Finding
-from models.operation import State
+from models.operation import Operation, State
 from models.session import transaction
 from models.status import AgentStatus, UnitStatus
 from models.task_run import TaskRun
@@ -16,7 +16,7 @@ from models.unit import Unit
 from models.worker import Worker
 from providers.contract import Observation
 from providers.prolific.provider import ProlificProvider
-from tasks import engine, register
+from tasks import decide, engine, register
 from tasks.diff import Changes
 
 
@@ -122,6 +122,46 @@ def test_an_approval_made_at_the_vendor_comes_home(scene):
     assert scene.operations("approve") == []
 
 
+@pytest.mark.parametrize("word", ["PARTIALLY APPROVED", "SCREENED OUT"])
+def test_a_partial_payment_proves_no_approval_of_ours(scene, word):
+    run = scene.live(1)
+    (submission,) = scene.completed(run)
+    scene.approve(run)
+    scene.simulator.state.set_status(submission, word)
+    scene.reconcile(run)
+    assert scene.agent_words() == ["approved"]
+    assert scene.states("approve") == {State.PLANNED}
+    scene.settle()
+    assert scene.states("approve") == {State.REJECTED}
+    assert word in scene.only("approve").reason
+
+
+def test_an_approval_that_was_given_up_here_and_is_seen_there_is_told(scene):
+    run = scene.live(1)
+    (submission,) = scene.completed(run)
+    (approval,) = scene.approve(run)
+    with transaction() as session:
+        decide.cancel(session, approval.id, who="ada")
+    scene.simulator.state.set_status(submission, "APPROVED")
+    scene.reconcile(run)
+    assert scene.findings() == [Finding.FINAL_CONTRADICTED]
+    assert scene.agent_words() == ["approved"]
+
+
+def test_an_approval_that_was_tried_again_is_the_one_that_is_confirmed(scene):
+    run = scene.live(1)
+    (submission,) = scene.completed(run)
+    (approval,) = scene.approve(run)
+    with transaction() as session:
+        decide.cancel(session, approval.id, who="ada")
+    with transaction() as session:
+        again = decide.retry(session, approval.id)
+    scene.simulator.state.set_status(submission, "APPROVED")
+    scene.reconcile(run)
+    assert scene.findings() == []
+    assert scene.get(Operation, again.id).state is State.CONFIRMED
+
+
 @pytest.mark.parametrize("sent", [False, True])
 def test_an_approval_seen_at_the_vendor_confirms_the_operation_that_wanted_it(scene, sent):
     run = scene.live(2)
@@ -189,6 +229,32 @@ def test_two_at_once_make_each_agent_once(scene):
     assert scene.unit_words() == ["completed"] * 5
     assert len(scene.all(Worker)) == 5
     assert scene.findings() == []
+
+
+def test_a_unit_that_is_held_by_somebody_else_is_waited_for(scene):
+    """Whoever records its launch at the same moment must not make its worker one too many."""
+    run = scene.live(2)
+    scene.hand_in(run, 2)
+    with ThreadPoolExecutor(1) as pool:
+        with transaction() as session:
+            session.execute(update(Unit).where(Unit.task_run_id == run).values(status=Unit.status))
+            looking = pool.submit(scene.reconcile, run)
+            with pytest.raises(TimeoutError):
+                looking.result(0.5)
+        looking.result()
+    assert scene.unit_words() == ["completed"] * 2
+    assert scene.findings() == []
+
+
+def test_a_listing_that_was_overtaken_is_not_taken_for_the_newest(scene):
+    """Who was not known yet when it was asked for, and was registered meanwhile, has to be looked at again."""
+    run = scene.live(1)
+    (submission,) = scene.hand_in(run)
+    listing = Changes(new=[Observation(submission, "somebody", AgentStatus.COMPLETED, "AWAITING REVIEW")])
+    older = Changes(new=[Observation(submission, "somebody", AgentStatus.ACCEPTED, "RESERVED")])
+    with transaction() as session:
+        assert register.write(session, session.get_one(TaskRun, run), older)
+        assert not register.write(session, session.get_one(TaskRun, run), listing)
 
 
 def test_a_listing_of_many_thousands_is_written(scene):

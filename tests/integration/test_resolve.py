@@ -11,11 +11,12 @@ from models.session import transaction
 from providers.contract import Absent, Kind, Repeat
 from providers.errors import UnknownError
 from providers.prolific import calls
+from providers.prolific.client import Client
 from providers.prolific.provider import ProlificProvider
 from tasks.resolve import resolve
 from tests.integration.scene import BULK, DECISION, DRAFT, LISTING
 
-STUDIES = "GET projects/{project_id}/studies/"
+STUDIES, SUBMISSION = "GET projects/{project_id}/studies/", "GET submissions/{id}/"
 
 
 @pytest.fixture
@@ -150,7 +151,22 @@ def test_many_approvals_are_read_from_the_list_and_not_one_by_one(scene):
     scene.read(*approvals)
     assert scene.states("approve") == {State.CONFIRMED}
     assert scene.calls(LISTING) == listed + 1
-    assert scene.calls("GET submissions/{id}/") == 0
+    assert scene.calls(SUBMISSION) == 0
+
+
+def test_what_the_newest_pages_do_not_show_is_read_singly_a_few_at_a_time(scene, monkeypatch, timing):
+    """So many single reads in a row would take a worker past its time limit, and all of them would be lost."""
+    run = scene.live(30)
+    approvals = scene.approve(run, *scene.completed(run, 30))
+    scene.send(*approvals)
+    scene.later(timing().read_every)
+    monkeypatch.setattr(Client, "submissions", lambda *_, **__: iter([]))
+    scene.read(*approvals)
+    once = scene.calls(SUBMISSION)
+    assert [row.state for row in scene.operations("approve")].count(State.CONFIRMED) == once
+    assert 0 < once < 30
+    scene.settle()
+    assert scene.states("approve") == {State.CONFIRMED}
 
 
 def test_two_resolvers_at_once_do_not_read_the_same_operation(scene, timing):
@@ -168,8 +184,20 @@ def test_two_resolvers_at_once_do_not_read_the_same_operation(scene, timing):
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(read, range(4)))
-    assert scene.calls(STUDIES) == len(drafts)
     assert scene.states("draft") == {State.CONFIRMED}
+    assert {row.reads for row in scene.operations("draft")} == {1}
+
+
+def test_drafts_of_one_project_are_found_with_one_listing(scene, timing):
+    for number in range(6):
+        scene.plan(1, f"run {number}")
+    scene.simulator.faults.next(DRAFT, "drop_after", times=6)
+    drafts = scene.operations("draft")
+    scene.send(*drafts)
+    scene.later(timing().read_every)
+    scene.read(*drafts)
+    assert scene.states("draft") == {State.CONFIRMED}
+    assert scene.calls(STUDIES) == 1
 
 
 def test_a_read_that_is_older_than_a_newer_send_changes_nothing(scene, doubtful, timing, monkeypatch):
@@ -215,7 +243,7 @@ def test_within_the_window_of_its_token_a_lost_request_is_repeated_without_a_rea
     scene.later(timing().back_off)
     scene.read(approval)
     assert scene.only("approve").state is State.PLANNED
-    assert scene.calls("GET submissions/{id}/") == 0
+    assert scene.calls(SUBMISSION) == 0
     scene.send(approval)
     assert scene.only("approve").state is State.CONFIRMED
     assert len(scene.effects("approve")) == 1
@@ -231,6 +259,25 @@ def test_past_the_window_of_its_token_a_lost_request_is_read(scene):
     scene.read(approval)
     assert scene.only("approve").state is State.CONFIRMED
     assert scene.calls(DECISION) == 1
+
+
+@pytest.mark.usefixtures("keyed")
+def test_a_token_that_grew_old_while_its_account_was_paused_is_not_sent_again(scene, timing):
+    run = scene.live(1)
+    (approval,) = scene.approve(run, *scene.completed(run))
+    scene.fault(DECISION, "drop_after")
+    scene.send(approval)
+    scene.later(timing().back_off)
+    scene.read(approval)
+    assert scene.only("approve").state is State.PLANNED
+    scene.later(3600)
+    scene.send(approval)
+    assert scene.calls(DECISION) == 1
+    assert scene.only("approve").state is State.UNKNOWN
+    scene.later(timing().settle)
+    scene.read(approval)
+    assert scene.only("approve").state is State.CONFIRMED
+    assert len(scene.effects("approve")) == 1
 
 
 def test_nothing_of_a_paused_account_is_read(scene, doubtful, timing):

@@ -7,7 +7,7 @@ import pytest
 from models.attempt import AttemptOutcome
 from models.operation import Operation, State
 from models.session import transaction
-from tasks import engine
+from tasks import decide, engine
 from tasks.sweep import FORGOTTEN, sweep
 from tests.integration.scene import BULK, DRAFT, STUDY_MOVE
 
@@ -123,18 +123,32 @@ def test_moving_the_clock_moves_what_is_due(scene):
     assert len(engine.claim([scene.only("draft").id])) == 1
 
 
-def test_what_a_vendor_puts_off_for_days_goes_to_a_person_but_a_fleet_that_was_away_does_not_count(scene, timing):
+def put_off(scene, times, pause):
+    """The publication of a study is turned away so many times, with a pause after each."""
+    for _ in range(times):
+        scene.send(scene.only("publish"))
+        scene.later(pause)
+        sweep()
+    return scene.only("publish")
+
+
+@pytest.fixture
+def turned_away(scene):
+    """A draft is made; its publication is turned away from now on."""
     scene.plan(1)
     scene.send(scene.only("draft"))
-    scene.simulator.faults.next(STUDY_MOVE, "429", times=2)
-    days = FORGOTTEN * timing().age_limit + 1
-    for away in (0, days):
-        scene.later(away)
-        sweep()
-        publish = scene.only("publish")
-        assert (publish.state, publish.attempts) == (State.PLANNED, 0)
-        scene.send(publish)
-    sweep()
-    publish = scene.only("publish")
-    assert publish.state is State.REVIEW
+    scene.simulator.faults.next(STUDY_MOVE, "429", times=100)
+    return scene
+
+
+def test_what_a_vendor_puts_off_for_days_goes_to_a_person_who_may_let_it_go_on(turned_away, timing):
+    publish = put_off(turned_away, int(FORGOTTEN / 0.9) + 2, 0.9 * timing().age_limit)
+    assert (publish.state, publish.attempts) == (State.REVIEW, 0)
     assert "put off for too long" in publish.reason
+    with transaction() as session:
+        decide.resolve(session, publish.id, decide.Decision.RETRY, who="ada", note="they are back")
+    assert put_off(turned_away, 2, 60).state is State.PLANNED
+
+
+def test_time_in_which_nobody_tried_is_no_sign_of_trouble(turned_away, timing):
+    assert put_off(turned_away, 3, 2 * FORGOTTEN * timing().age_limit).state is State.PLANNED

@@ -10,7 +10,17 @@ from models.operation import MOVES, State
 from models.settings import Timing
 from providers.contract import Absent, Accepted, Done, Kind, Repeat
 from providers.errors import AccountError, NotSentError, RejectedError, ThrottledError, UnknownError
-from tasks.verdict import History, StalledError, after_read, after_send, back_off, label, resend_unread, summary
+from tasks.verdict import (
+    History,
+    StalledError,
+    after_read,
+    after_send,
+    back_off,
+    label,
+    read_pause,
+    resend_unread,
+    summary,
+)
 
 TIMING = Timing()
 KINDS = {
@@ -44,13 +54,14 @@ SEND = {
     "unknown": (U, U, U, U),
 }
 PAST = History(
-    state=U, refused=False, said=None, throttled=False, batched=False, since_send=5, since_first_send=5, reads=1
+    state=U, refused=False, said=None, throttled=False, batched=False, since_send=5, since_first_send=5, reads=1,
+    tried_for=5,
 )  # fmt: skip
 SETTLED = replace(PAST, since_send=TIMING.settle + 1)
 
 
-def _send(kind, outcome, *, batched=False, attempts=1):
-    return after_send(KINDS[kind], OUTCOMES[outcome], batched=batched, attempts=attempts, timing=TIMING)
+def _send(kind, outcome, *, batched=False, tried_for=0):
+    return after_send(KINDS[kind], OUTCOMES[outcome], batched=batched, tried_for=tried_for, timing=TIMING)
 
 
 def _read(kind, outcome, history=PAST):
@@ -72,10 +83,10 @@ def test_a_refused_batch_proves_nothing_about_its_members(kind):
     assert _send(kind, "rejected", batched=True).state is U
 
 
-@pytest.mark.parametrize("outcome", ["throttled", "account", "stalled"])
-def test_patience_a_bad_account_and_our_own_stall_burn_no_attempt(outcome):
+@pytest.mark.parametrize("outcome", ["throttled", "account", "stalled", "not sent"])
+def test_what_was_proven_not_to_happen_burns_no_attempt(outcome):
     assert not _send("absorbing", outcome).burns
-    assert _send("absorbing", "not sent").burns
+    assert _send("absorbing", "unknown").burns
 
 
 def test_the_vendor_says_how_long_to_wait():
@@ -103,8 +114,10 @@ def test_a_read_leads_to_legal_states_only(outcome, kind, state):
         assert new is state or new in MOVES[state]
 
 
-def test_an_absorbing_effect_that_is_absent_is_sent_again_at_once():
-    assert _read("absorbing", "absent").state is P
+def test_an_absorbing_effect_that_is_absent_is_sent_again_after_pauses_that_grow():
+    waits = [_read("absorbing", "absent", replace(PAST, tried_for=seconds)) for seconds in (0, 5, 60)]
+
+    assert [(found.state, found.wait) for found in waits] == [(P, TIMING.back_off), (P, 5), (P, 60)]
 
 
 def test_an_accepted_effect_is_given_time_to_show():
@@ -150,6 +163,17 @@ def test_members_of_a_refused_batch_are_sent_again_alone():
     assert (found.state, found.alone) == (P, True)
 
 
+def test_members_of_a_refused_batch_that_add_are_sent_again_only_when_their_absence_is_settled_and_proves_something():
+    refused = replace(PAST, refused=True, batched=True)
+    settled = replace(SETTLED, refused=True, batched=True)
+
+    assert _read("conclusive", "absent", refused).state is U
+    again = _read("conclusive", "absent", settled)
+    assert (again.state, again.alone) == (P, True)
+    assert _read("inconclusive", "absent", refused).state is U
+    assert _read("inconclusive", "absent", settled).state is State.REVIEW
+
+
 def test_a_token_is_trusted_inside_its_window_only():
     keyed = KINDS["keyed"]
 
@@ -167,11 +191,18 @@ def test_doubt_that_lasts_too_long_goes_to_a_person(kind, outcome):
 
 
 def test_pauses_double_up_to_the_longest():
-    pauses = [back_off(TIMING, TIMING.back_off, times) for times in range(12)]
+    tried_for, pauses = 0, []
+    for _ in range(12):
+        pauses.append(back_off(TIMING, tried_for))
+        tried_for += pauses[-1]
 
-    assert pauses[:4] == [2, 4, 8, 16]
+    assert pauses[:5] == [2, 2, 4, 8, 16]
     assert pauses[-1] == TIMING.back_off_max
-    assert back_off(TIMING, TIMING.back_off, 10_000) == TIMING.back_off_max
+
+
+def test_pauses_between_reads_double_up_to_the_longest():
+    assert [read_pause(TIMING, reads) for reads in range(3)] == [10, 20, 40]
+    assert read_pause(TIMING, 10_000) == TIMING.back_off_max
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,16 @@ END $$
 TRIGGER = """
 CREATE TRIGGER operation_guard BEFORE UPDATE ON operation FOR EACH ROW EXECUTE FUNCTION operation_guard()
 """
+#: When an agent's status changed last, whoever changed it.
+MOVED = """
+CREATE FUNCTION agent_moved() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.moved_at := crowdops_now();
+    RETURN NEW;
+END $$;
+CREATE TRIGGER agent_moved BEFORE UPDATE ON agent FOR EACH ROW WHEN (OLD.status <> NEW.status)
+EXECUTE FUNCTION agent_moved()
+"""
 
 revision = "0001"
 down_revision = None
@@ -71,6 +81,8 @@ def upgrade() -> None:
         sa.Column("paused_reason", sa.String(), nullable=True),
         sa.Column("paused_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("failures", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("reconcile_by", sa.Uuid(), nullable=True),
+        sa.Column("reconcile_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("rate", sa.Double(), nullable=False),
         sa.Column("tokens", sa.Double(), server_default="1", nullable=False),
         sa.Column("tokens_at", sa.DateTime(timezone=True), server_default=sa.text("crowdops_now()"), nullable=False),
@@ -126,7 +138,6 @@ def upgrade() -> None:
             nullable=True,
         ),
         sa.Column("detail", sa.String(), nullable=True),
-        sa.Column("result", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("crowdops_now()"), nullable=False),
         sa.ForeignKeyConstraint(["requester_id"], ["requester.id"], name=op.f("fk_attempt_requester_id")),
@@ -243,11 +254,15 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["assignment_id"], ["assignment.id"], name=op.f("fk_unit_assignment_id")),
         sa.ForeignKeyConstraint(["task_run_id"], ["task_run.id"], name=op.f("fk_unit_task_run_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_unit")),
-        sa.UniqueConstraint("agent_id", name=op.f("uq_unit_agent_id")),
         sa.UniqueConstraint("assignment_id", "index", name=op.f("uq_unit_assignment_id_index")),
-        sa.UniqueConstraint("task_run_id", "place", name=op.f("uq_unit_task_run_id_place")),
     )
     op.create_index(op.f("ix_unit_task_run_id_status"), "unit", ["task_run_id", "status"], unique=False)
+    op.create_index(
+        "uq_unit_agent_id", "unit", ["agent_id"], unique=True, postgresql_where=sa.text("agent_id IS NOT NULL")
+    )
+    op.create_index(
+        "uq_unit_place", "unit", ["task_run_id", "place"], unique=True, postgresql_where=sa.text("place IS NOT NULL")
+    )
     op.create_table(
         "agent",
         sa.Column("requester_id", sa.Uuid(), nullable=False),
@@ -280,6 +295,7 @@ def upgrade() -> None:
             ),
             nullable=False,
         ),
+        sa.Column("moved_at", sa.DateTime(timezone=True), server_default=sa.text("crowdops_now()"), nullable=False),
         sa.Column("facts", postgresql.JSONB(astext_type=sa.Text()), server_default=sa.text("'{}'"), nullable=False),
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("crowdops_now()"), nullable=False),
@@ -333,6 +349,7 @@ def upgrade() -> None:
         sa.Column("next_at", sa.DateTime(timezone=True), server_default=sa.text("crowdops_now()"), nullable=False),
         sa.Column("nudged_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("first_sent_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("trying_since", sa.DateTime(timezone=True), nullable=True),
         sa.Column("last_sent_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("settled_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("reason", sa.String(), nullable=True),
@@ -375,3 +392,4 @@ def upgrade() -> None:
     op.execute("INSERT INTO clock (id, ahead) VALUES (gen_random_uuid(), interval '0')")
     op.execute(GUARD)
     op.execute(TRIGGER)
+    op.execute(MOVED)
