@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from kombu.exceptions import KombuError
-from sqlalchemy import Row, and_, func, or_, select, tuple_, update
+from sqlalchemy import Row, and_, func, or_, select, true, tuple_, update
 
 from models.attempt import Attempt
 from models.clock import now
@@ -35,6 +35,7 @@ _LOCK = 7_420_119
 """Number of the advisory lock under which one process at a time chooses what to nudge."""
 MOST = 5000
 """Rows looked at in one go."""
+OPEN = (State.PLANNED, *IN_DOUBT)
 
 
 @app.task(name="crowdops.dispatch", send_events=False)
@@ -80,33 +81,45 @@ def _long_ago() -> Any:  # noqa: ANN401 - an SQL expression
 
 def _out() -> Any:  # noqa: ANN401 - a SELECT
     """How many operations of each account and kind were nudged within the window and are still to be worked on."""
-    waiting = and_(Operation.state.in_((State.PLANNED, *IN_DOUBT)), Operation.next_at <= now())
+    waiting = and_(Operation.state.in_(OPEN), Operation.next_at <= now())
     lot = (Operation.requester_id, Operation.kind)
     return select(*lot, func.count()).where(waiting, Operation.nudged_at >= _long_ago()).group_by(*lot)
 
 
 def _due() -> Any:  # noqa: ANN401 - a SELECT
-    """What may be nudged now, one of each run in turn; what no installed provider knows is left alone."""
-    quiet = or_(Operation.nudged_at.is_(None), Operation.nudged_at < _long_ago())
+    """What may be nudged now, one of each run in turn; what no installed provider knows is left alone.
+
+    Each lot (account, kind and run) is looked at no further than its share, so that a long backlog costs no more than
+    a short one.
+    """
+    lots = _lots().cte("lots")
+    share = select(func.greatest(1, MOST / func.count())).select_from(lots).scalar_subquery()
+    order = (Operation.next_at, Operation.id)
+    turn = func.row_number().over(order_by=order).label("turn")
+    mine = (Operation.requester_id == lots.c.requester_id, Operation.kind == lots.c.kind, _run() == lots.c.run)
+    first = select(Operation.id, Operation.run_id, Operation.state, turn).where(*mine, _may_be_nudged())
+    shown = first.order_by(*order).limit(share).lateral("shown")
+    asked = (Requester.id.label("account"), Requester.provider_type, Requester.rate, lots.c.kind)
+    joined = lots.join(Requester, Requester.id == lots.c.requester_id).join(shown, true())
+    return select(shown, *asked).select_from(joined).order_by(shown.c.turn).limit(MOST)
+
+
+def _run() -> Any:  # noqa: ANN401 - an SQL expression
+    return func.coalesce(Operation.run_id, Operation.requester_id)
+
+
+def _lots() -> Any:  # noqa: ANN401 - a SELECT
+    """Every lot that has something open, of the kinds that are known."""
     known = [(vendor, kind) for vendor, provider in installed().items() for kind in provider.KINDS]
+    lot = select(Operation.requester_id, Operation.kind, _run().label("run")).where(Operation.state.in_(OPEN))
+    named = lot.join(Requester, Requester.id == Operation.requester_id)
+    return named.where(tuple_(Requester.provider_type, Operation.kind).in_(known)).distinct()
+
+
+def _may_be_nudged() -> Any:  # noqa: ANN401 - an SQL expression
+    quiet = or_(Operation.nudged_at.is_(None), Operation.nudged_at < _long_ago())
     in_doubt = and_(Operation.state.in_(IN_DOUBT), Operation.next_at <= now(), pacing.is_open(Operation.requester_id))
-    lot = (Operation.requester_id, Operation.kind, Operation.run_id)
-    turn = func.row_number().over(partition_by=lot, order_by=(Operation.next_at, Operation.id))
-    return (
-        select(
-            Operation.id,
-            Operation.kind,
-            Operation.run_id,
-            Operation.state,
-            Requester.id.label("account"),
-            Requester.provider_type,
-            Requester.rate,
-        )
-        .join(Requester, Requester.id == Operation.requester_id)
-        .where(quiet, or_(engine.due(), in_doubt), tuple_(Requester.provider_type, Operation.kind).in_(known))
-        .order_by(turn)
-        .limit(MOST)
-    )
+    return and_(Operation.state.in_(OPEN), quiet, or_(engine.due(), in_doubt))
 
 
 def _messages(

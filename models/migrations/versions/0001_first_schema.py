@@ -384,6 +384,13 @@ def upgrade() -> None:
         postgresql_where=sa.text("state IN ('planned', 'submitted', 'unknown')"),
     )
     op.create_index(
+        "ix_operation_lot",
+        "operation",
+        ["requester_id", "kind", sa.literal_column("coalesce(run_id, requester_id)"), "next_at", "id"],
+        unique=False,
+        postgresql_where=sa.text("state IN ('planned', 'submitted', 'unknown')"),
+    )
+    op.create_index(
         "ix_operation_lapsed", "operation", ["lease_until"], unique=False, postgresql_where=sa.text("state = 'sending'")
     )
     op.create_index(op.f("ix_operation_run_id_state"), "operation", ["run_id", "state"], unique=False)
