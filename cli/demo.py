@@ -22,7 +22,7 @@ from cli.fleet import Fleet, checkout
 from cli.report import Report, open_reviews, report, submitted
 from cli.stage import CREDENTIAL, Stage, stage
 from cli.watch import Progress, Snapshot, snapshot
-from models import migrations, plan
+from models import migrations, review
 from models.identity import requester_id
 from models.requester import Requester
 from models.session import transaction
@@ -205,7 +205,7 @@ def _approve(play: Play, seen: Snapshot) -> bool:
     asked = seen.approved + seen.approving
     with transaction() as session:
         agents = submitted(session, play.run_id, upto - asked)
-        plan.approve(session.get_one(TaskRun, play.run_id), agents)
+        review.approve(session.get_one(TaskRun, play.run_id), agents)
     if agents:
         dispatch.wake()
     return play.killed < len(KILL_AT) and asked + len(agents) >= upto

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from cli import console, lookup
 from cli.console import Json
 from cli.servers import embedded
-from models import plan
+from models import review
 from models.agent import Agent
 from models.operation import Operation
 from models.session import transaction
@@ -42,7 +42,7 @@ def approve(
         agents = lookup.agents(session, run, agent) if agent else list(session.scalars(complete.order_by(Agent.id)))
         approvals = select(Operation.id).where(Operation.run_id == run.id, Operation.kind == "approve")
         before = set(session.scalars(approvals))
-        operations = plan.approve(run, agents)
+        operations = review.approve(run, agents)
     dispatch.wake()
     there = Counter(operation.state for operation in operations if operation.id in before)
     planned = len(operations) - there.total()

@@ -78,6 +78,9 @@ class RunFile(BaseModel):
     units: Line
     """Where the rows are, relative to the run file."""
     units_per_assignment: Annotated[int, Field(ge=1, le=1000)] = 1
+    maximum_units_per_worker: Annotated[int, Field(ge=1, le=1000)] = 1
+    refill: bool = False
+    """Whether a rejected place may be taken by somebody else while people are recruited."""
     provider: dict[str, Any] = {}
     """What only the vendor understands; its provider checks it."""
 
@@ -134,6 +137,7 @@ class Wanted:
             args=args,
             content_hash=sha256(canonical([args, self.rows]).encode()).hexdigest(),
             sandbox=sandbox,
+            refill=file.refill,
         )
 
 

@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from sqlalchemy import ForeignKey, Index, UniqueConstraint, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
 
-from models import plan
+from models import review
 from models.base import Base, by_value, vendor_classes
 from models.requester import Requester
 from models.status import AGENT_MOVES, UNIT_OF_AGENT, AgentStatus, UnitStatus, check_move
@@ -39,6 +40,9 @@ class Agent(Base):
     moved_at: Mapped[datetime] = mapped_column(server_default=text("crowdops_now()"))
     """When the status changed last; kept by a trigger."""
     facts: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default=text("'{}'"))
+    data: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
+    """What the worker handed in through the task's page."""
+    submitted_at: Mapped[datetime | None]
 
     requester: Mapped[Requester] = relationship()
     task_run: Mapped[TaskRun] = relationship()
@@ -55,7 +59,36 @@ class Agent(Base):
         Raises:
             IllegalMoveError: the work is not there, or was decided otherwise.
         """
-        return plan.approve(self.task_run, [self])[0]
+        return review.approve(self.task_run, [self])[0]
+
+    def soft_reject_work(self) -> "Operation":
+        """Have the vendor pay the work, and mark it as not good enough.
+
+        Raises:
+            IllegalMoveError: the work is not there, or was decided otherwise.
+        """
+        return review.soft_reject(self.task_run, [self])[0]
+
+    def reject_work(self, category: str, message: str) -> "Operation":
+        """Refuse the work, so that it is not paid; the worker reads the message.
+
+        Raises:
+            IllegalMoveError: the work is not there, or was decided otherwise.
+            ValueError: the vendor would not take this category or this message.
+        """
+        return review.reject(self.task_run, [self], category, message)[0]
+
+    @staticmethod
+    def assert_rejection(category: str, message: str) -> None:
+        """Refuse what the vendor would refuse; a vendor's own class knows its rules.
+
+        Raises:
+            ValueError: with what is wrong.
+        """
+
+    def hand_in(self, data: dict[str, Any]) -> None:
+        """Keep what the worker handed in; whether that completes the work is the vendor's to say."""
+        self.data = data
 
     def mark_done(self) -> None:
         """Note that the work is complete. Nothing is asked of the vendor."""
@@ -70,7 +103,8 @@ class Agent(Base):
         check_move(AGENT_MOVES, self.status, new)
         if self.unit is not None and self.unit.agent_id == self.id:
             if (then := UNIT_OF_AGENT[new]) is None:
-                self.unit.status, self.unit.agent_id = UnitStatus.LAUNCHED, None
+                self.unit.agent_id = None
+                self.unit.status = UnitStatus.EXPIRED if self.task_run.is_stopped else UnitStatus.LAUNCHED
             else:
                 self.unit.status = then
         self.status = new

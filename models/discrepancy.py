@@ -1,5 +1,6 @@
 """A discrepancy is evidence that contradicts what is on record: kept for a person, never written over it."""
 
+from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
@@ -17,6 +18,7 @@ class Finding(StrEnum):
     ILLEGAL_STATUS = "illegal_status"  #: The vendor shows a status that ours may not become.
     UNKNOWN_WORD = "unknown_word"  #: The vendor uses a status word that we do not know.
     SURPLUS = "surplus"  #: More people worked than there were units.
+    VANISHED = "vanished"  #: The vendor does not know a submission any more that it showed before.
 
 
 class Discrepancy(Base):
@@ -30,6 +32,10 @@ class Discrepancy(Base):
     subject: Mapped[UUID]
     """The operation or agent that it is about."""
     detail: Mapped[str]
+    resolved_at: Mapped[datetime | None]
+    resolved_by: Mapped[str | None]
+    note: Mapped[str | None]
+    """What a person found out about it."""
 
 
 def report(session: Session, requester_id: UUID, finding: Finding, subject: UUID, detail: str) -> None:

@@ -5,14 +5,16 @@ from collections.abc import Callable, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import Select, select, update
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Session, selectinload
 from sqlalchemy.sql.expression import literal
 
 from models.agent import Agent
+from models.clock import now
 from models.discrepancy import Finding, report
 from models.operation import Operation
+from models.recruit import expire_units
 from models.session import UNSEEN
 from models.status import AgentStatus, IllegalMoveError, UnitStatus
 from models.task_run import TaskRun
@@ -35,16 +37,47 @@ def _launched(session: Session, operations: Sequence[Operation]) -> None:
     session.execute(select(Unit.id).where(Unit.id.in_(ids)).order_by(Unit.place).with_for_update(key_share=True))
     fresh = update(Unit).where(Unit.id.in_(ids), Unit.status == UnitStatus.CREATED)
     session.execute(fresh.values(status=UnitStatus.LAUNCHED), execution_options=UNSEEN)
+    # More places open a study again that had come to its end.
+    runs = update(TaskRun).where(TaskRun.id.in_({operation.run_id for operation in operations}))
+    session.execute(runs.values(facts=TaskRun.facts.op("-")(literal("stopped"))), execution_options=UNSEEN)
 
 
 def _approved(session: Session, operations: Sequence[Operation]) -> None:
     ids = [operation.agent_id for operation in operations]
-    locked = select(Agent).where(Agent.id.in_(ids)).order_by(Agent.id).options(selectinload(Agent.unit))
-    for agent in session.scalars(locked.with_for_update(of=Agent, key_share=True)):
-        try:
-            agent.move(AgentStatus.APPROVED)
-        except IllegalMoveError as error:
-            report(session, agent.requester_id, Finding.ILLEGAL_STATUS, agent.id, str(error))
+    soft = {operation.agent_id for operation in operations if operation.body.get("soft")}
+    for agent in session.scalars(_held(ids)):
+        _move(session, agent, AgentStatus.SOFT_REJECTED if agent.id in soft else AgentStatus.APPROVED)
+
+
+def _held(ids: Sequence[UUID | None]) -> Select[Agent]:
+    locked = select(Agent).where(Agent.id.in_(ids)).order_by(Agent.id).with_for_update(of=Agent, key_share=True)
+    return locked.options(selectinload(Agent.unit))
+
+
+def _rejected(session: Session, operations: Sequence[Operation]) -> None:
+    ids = [operation.agent_id for operation in operations]
+    for agent in session.scalars(_held(ids)):
+        _move(session, agent, AgentStatus.REJECTED)
+
+
+def _move(session: Session, agent: Agent, status: AgentStatus) -> None:
+    try:
+        agent.move(status)
+    except IllegalMoveError as error:
+        report(session, agent.requester_id, Finding.ILLEGAL_STATUS, agent.id, str(error))
+
+
+def _stopped(session: Session, operations: Sequence[Operation]) -> None:
+    for run_id in {operation.run_id for operation in operations if operation.run_id is not None}:
+        stopped(session, run_id)
+
+
+def stopped(session: Session, run_id: UUID) -> None:
+    """The vendor recruits nobody any more: what nobody has expires, and what waited for that is due."""
+    _add_facts(session, run_id, {"stopped": True})
+    expire_units(session, run_id)
+    waiting = update(Operation).where(Operation.run_id == run_id, Operation.hold.isnot(None))
+    session.execute(waiting.values(hold=None, next_at=now(), nudged_at=None), execution_options=UNSEEN)
 
 
 def _learn(session: Session, operations: Sequence[Operation]) -> None:
@@ -59,4 +92,9 @@ def _add_facts(session: Session, run_id: UUID, facts: dict[str, Any]) -> None:
     session.execute(update(TaskRun).where(TaskRun.id == run_id).values(facts=joined))
 
 
-_EFFECTS: dict[str, Callable[[Session, Sequence[Operation]], None]] = {"launch": _launched, "approve": _approved}
+_EFFECTS: dict[str, Callable[[Session, Sequence[Operation]], None]] = {
+    "launch": _launched,
+    "approve": _approved,
+    "reject": _rejected,
+    "stop": _stopped,
+}

@@ -108,6 +108,8 @@ class Operation(Base):
     trying_since: Mapped[datetime | None]
     """The first of the sends that followed each other without a long rest; pauses grow with the time since then."""
     settled_at: Mapped[datetime | None]
+    hold: Mapped[str | None]
+    """What has to happen outside before it is due, in words; reconciliation sees it and lets go."""
     reason: Mapped[str | None]
     """Why it is where it is, in words."""
     note: Mapped[str | None]

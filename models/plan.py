@@ -8,14 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import select, update
+from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import object_session
 
 from models.identity import operation_id
 from models.operation import Operation, State
-from models.status import AgentStatus, IllegalMoveError
-from models.task_run import TaskRun
+from models.status import IllegalMoveError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,12 +22,10 @@ if TYPE_CHECKING:
 
     from sqlalchemy.orm import Session
 
-    from models.agent import Agent
-    from models.unit import Unit
-
 DEFAULT_KEY = "1"
-_FALLEN = (State.REJECTED, State.CANCELLED)
-_AT_ONCE = 10_000
+FALLEN = (State.REJECTED, State.CANCELLED)
+"""States of an intent that came to nothing; trying it again is a new operation."""
+AT_ONCE = 10_000
 """Ids in one query; Postgres takes 65,535 parameters."""
 
 
@@ -51,6 +48,7 @@ class Intent:
     unit_id: UUID | None = None
     agent_id: UUID | None = None
     after_id: UUID | None = None
+    hold: str | None = None
 
     @property
     def id(self) -> UUID:
@@ -78,8 +76,8 @@ def plan(session: Session, intents: Sequence[Intent]) -> list[Operation]:
 def _existing(session: Session, intents: Sequence[Intent]) -> list[Operation]:
     found: dict[UUID, Operation] = {}
     ids = [intent.id for intent in intents]
-    for start in range(0, len(ids), _AT_ONCE):
-        rows = session.scalars(select(Operation).where(Operation.id.in_(ids[start : start + _AT_ONCE])))
+    for start in range(0, len(ids), AT_ONCE):
+        rows = session.scalars(select(Operation).where(Operation.id.in_(ids[start : start + AT_ONCE])))
         found |= {row.id: row for row in rows}
     return [found.get(intent.id) or _of_key(session, intent) for intent in intents]
 
@@ -102,74 +100,16 @@ def _same(found: Operation, intent: Intent) -> Operation:
     return found
 
 
-def _session_of(instance: object) -> Session:
+def session_of(instance: object) -> Session:
+    """The open transaction of a row.
+
+    Raises:
+        RuntimeError: it belongs to none.
+    """
     session = object_session(instance)
     if session is None:
         raise RuntimeError("A verb needs an object that belongs to an open transaction.")
     return session
-
-
-def launch(run: TaskRun, units: Sequence[Unit], after_id: UUID | None = None) -> list[Operation]:
-    """Plan one more place for each unit that has none yet, as an absolute number that the database knows."""
-    session = _session_of(run)
-    # Whoever launches units of this run at the same moment waits here, and then sees their places.
-    session.refresh(run, ["places"], with_for_update={"key_share": True})
-    _see_places(session, [unit for unit in units if unit.place is None])
-    new = [unit for unit in units if unit.place is None]
-    grown = (
-        update(TaskRun).where(TaskRun.id == run.id).values(places=TaskRun.places + len(new)).returning(TaskRun.places)
-    )
-    first = session.scalars(grown).one() - len(new)
-    for offset, unit in enumerate(new, start=1):
-        unit.place = first + offset
-    session.flush()
-    return plan(
-        session,
-        [
-            Intent(
-                requester_id=run.requester_id,
-                kind="launch",
-                target=str(unit.id),
-                body={"places": unit.place},
-                run_id=run.id,
-                unit_id=unit.id,
-                after_id=after_id,
-            )
-            for unit in units
-        ],
-    )
-
-
-def _see_places(session: Session, units: Sequence[Unit]) -> None:
-    for start in range(0, len(units), _AT_ONCE):
-        ids = [unit.id for unit in units[start : start + _AT_ONCE]]
-        fresh = select(type(units[0])).where(type(units[0]).id.in_(ids))
-        session.scalars(fresh.execution_options(populate_existing=True)).all()
-
-
-def approve(run: TaskRun, agents: Sequence[Agent]) -> list[Operation]:
-    """Plan the approval of each agent's work; work that is approved already shows the operation that did it.
-
-    Raises:
-        IllegalMoveError: some work is not complete, or was decided otherwise; nothing is planned.
-    """
-    for agent in agents:
-        if agent.status not in (AgentStatus.COMPLETED, AgentStatus.APPROVED):
-            raise IllegalMoveError(f"The work of agent {agent.id} is {agent.status}; only completed work is approved.")
-    return plan(
-        _session_of(run),
-        [
-            Intent(
-                requester_id=run.requester_id,
-                kind="approve",
-                target=agent.submission,
-                run_id=run.id,
-                unit_id=agent.unit_id,
-                agent_id=agent.id,
-            )
-            for agent in agents
-        ],
-    )
 
 
 def retry(session: Session, operation: Operation) -> Operation:
@@ -180,7 +120,7 @@ def retry(session: Session, operation: Operation) -> Operation:
     Raises:
         IllegalMoveError: the operation is not over, or it was carried out.
     """
-    if operation.state not in _FALLEN:
+    if operation.state not in FALLEN:
         raise IllegalMoveError(f"Operation {operation.id} is {operation.state}; only a refused one is tried again.")
     return _again(session, operation, operation.after_id)
 
@@ -194,7 +134,7 @@ def _again(session: Session, operation: Operation, after_id: UUID | None) -> Ope
     )
     again = plan(session, [intent])[0]
     # What is still planned behind it falls with the next sweep, so it comes along as well.
-    waiting = Operation.state.in_((*_FALLEN, State.PLANNED))
+    waiting = Operation.state.in_((*FALLEN, State.PLANNED))
     for behind in session.scalars(select(Operation).where(Operation.after_id == operation.id, waiting)):
         _again(session, behind, again.id)
     return again

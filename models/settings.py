@@ -106,6 +106,9 @@ class Settings(BaseSettings):
     concurrency: int = Field(default=4, ge=1, le=64)
     """Requests that one task has in flight at a time."""
     flower_port: int = Field(default=5555, ge=1, le=65535)
+    web_port: int = Field(default=8000, ge=1, le=65535)
+    web_url: str | None = None
+    """Where workers' browsers reach the web process; it goes into the address of the task's page."""
     failpoint: str | None = None
 
     @model_validator(mode="before")

@@ -17,6 +17,7 @@ class TaskRun(Base):
     __tablename__ = "task_run"
     __table_args__ = (
         UniqueConstraint("requester_id", "name"),
+        UniqueConstraint("page_key"),
         CheckConstraint("pay_minor > 0", name="pay_positive"),
         CheckConstraint("budget_minor >= 0", name="budget_not_negative"),
     )
@@ -36,11 +37,22 @@ class TaskRun(Base):
     sandbox: Mapped[bool]
     places: Mapped[int] = mapped_column(server_default="0")
     """How many places were asked of the vendor so far; it only grows."""
+    page_key: Mapped[str]
+    """What the task's page shows to get a worker's data; every worker of the run can see it."""
+    refill: Mapped[bool] = mapped_column(server_default="false")
+    """Whether a rejected place may be taken by somebody else; if not, rejections wait until nobody is recruited."""
+    is_expired: Mapped[bool] = mapped_column(server_default="false")
+    """Nobody else is wanted: no unit is launched any more, and one that comes back is expired."""
     facts: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default=text("'{}'"))
     """What the vendor answered: for Prolific the study's id."""
     seen: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default=text("'{}'"))
     """The change detector's vector, stored after what it announced was written."""
     is_completed: Mapped[bool] = mapped_column(server_default="false")
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether the vendor recruits nobody any more, seen there."""
+        return bool(self.facts.get("stopped"))
 
     task: Mapped[Task] = relationship()
     requester: Mapped[Requester] = relationship()

@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
 
-from models import plan
+from models import recruit
 from models.assignment import Assignment
 from models.base import Base, by_value, vendor_classes
 from models.status import UNIT_MOVES, UnitStatus, check_move
@@ -15,6 +15,10 @@ from models.task_run import TaskRun
 if TYPE_CHECKING:
     from models.agent import Agent
     from models.operation import Operation
+
+
+SURPLUS = -3
+"""The index of a unit that was not planned: somebody worked all the same. A second one of its assignment is -4."""
 
 
 class Unit(Base):
@@ -52,4 +56,15 @@ class Unit(Base):
 
     def launch(self) -> "Operation":
         """Offer this unit to the crowd: plans one more place, as an absolute number."""
-        return plan.launch(self.task_run, [self])[0]
+        return recruit.launch(self.task_run, [self])[0]
+
+    def expire(self) -> None:
+        """Take this unit off the table.
+
+        A vendor offers places and not units, so it goes on offering this one until the run is expired; whoever takes
+        it then is one more than there are units, and is paid.
+
+        Raises:
+            IllegalMoveError: somebody has it.
+        """
+        self.status = UnitStatus.EXPIRED

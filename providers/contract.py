@@ -153,6 +153,11 @@ class CrowdProvider(ABC):
         Returns the operation that launches must wait for.
         """
 
+    @classmethod
+    def return_url(cls, _code: str) -> str | None:
+        """Where a worker's browser goes with a completion code when the work is handed in; None for nowhere."""
+        return None
+
     @abstractmethod
     def send(self, requests: Sequence[Request]) -> Sequence[Outcome]:
         """Carry out one vendor request for all members; outcomes come in the order of the requests.
@@ -185,6 +190,18 @@ class CrowdProvider(ABC):
     @abstractmethod
     def observe(self, run_facts: Mapping[str, Any]) -> Iterator[Sequence[Observation]]:
         """List every submission of a run, unfiltered, page by page."""
+
+    @abstractmethod
+    def look(self, run_facts: Mapping[str, Any], submission: str) -> Observation:
+        """One submission of a run, with one read.
+
+        Raises:
+            RejectedError: the run has no such submission.
+        """
+
+    @abstractmethod
+    def recruits(self, run_facts: Mapping[str, Any]) -> bool:
+        """Whether anybody may still begin to work on a run, now or after a pause."""
 
     @abstractmethod
     def quote(self, pay_minor: int, currency: str, places: int) -> Quote:

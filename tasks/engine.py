@@ -16,7 +16,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from celery.exceptions import SoftTimeLimitExceeded
-from sqlalchemy import ColumnElement, case, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, case, exists, func, or_, select, true, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session, aliased
@@ -25,9 +25,11 @@ from models import effects
 from models.attempt import Attempt
 from models.clock import after, now, stopwatch
 from models.discrepancy import Finding, report
-from models.operation import FINAL, Operation, State
+from models.operation import FINAL, IN_DOUBT, Operation, State
+from models.recruit import OFFERS
 from models.session import UNSEEN, transaction
 from models.settings import settings
+from models.task_run import TaskRun
 from providers import account_of, http, kind_of, provider_for
 from providers.contract import Account, Done, Kind, Outcome, Repeat, Request
 from providers.errors import ProviderError, UnknownError
@@ -63,13 +65,25 @@ def due() -> ColumnElement[bool]:
     return (
         (Operation.state == State.PLANNED)
         & (Operation.next_at <= now())
+        & Operation.hold.is_(None)
         & (Operation.attempts < settings().timing.max_attempts)
+        & _is_wanted()
         & pacing.is_open(Operation.requester_id)
         & or_(
             Operation.after_id.is_(None),
             exists().where(before.id == Operation.after_id, before.state == State.CONFIRMED),
         )
     )
+
+
+def _is_wanted() -> ColumnElement[bool]:
+    """An expired run offers no more work; what stops it waits for what may still be offering some."""
+    expired = exists().where(TaskRun.id == Operation.run_id, TaskRun.is_expired)
+    other = aliased(Operation)
+    offering = exists().where(
+        other.run_id == Operation.run_id, other.kind.in_(OFFERS), other.state.in_((State.SENDING, *IN_DOUBT))
+    )
+    return case((Operation.kind.in_(OFFERS), ~expired), (Operation.kind == "stop", ~offering), else_=true())
 
 
 def claim(ids: Sequence[UUID], most: int = 1000) -> list[Claim]:

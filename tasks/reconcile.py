@@ -1,32 +1,39 @@
 """Compares open runs with their vendors: beat in, one cheap count a run, a listing where it moved, small writes out."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, exists, func, select, true, update
 from sqlalchemy.orm import Session
 
+from models import effects
 from models.agent import Agent
 from models.clock import after
+from models.discrepancy import Finding
+from models.operation import FINAL, Operation
+from models.recruit import OFFERS
 from models.requester import Requester
 from models.session import transaction
 from models.settings import settings
-from models.status import AGENT_SETTLED, INCOMPLETE, AgentStatus, UnitStatus
+from models.status import AGENT_LIVE, AGENT_SETTLED, INCOMPLETE, AgentStatus, UnitStatus
 from models.task_run import TaskRun
 from models.tick import take
 from models.unit import Unit
 from providers import account_of, installed, provider_for
-from providers.contract import Account, Observation
+from providers.contract import Account, CrowdProvider, Observation
 from providers.errors import ProviderError, RejectedError
 from tasks import lease, pacing, register
 from tasks.celery import app
-from tasks.diff import Changes, diff
+from tasks.diff import Changes, Strange, diff
 from tasks.lease import LeaseError
 from tasks.schedule import expiry
 from tasks.verdict import label
 
 log = logging.getLogger(__name__)
+SINGLY = 20
+"""Submissions that are looked for one by one in a round."""
 OPEN_UNITS = (*INCOMPLETE, UnitStatus.COMPLETED)
 
 
@@ -115,24 +122,65 @@ def reconcile_run(
     if not provider.is_at_vendor(facts):
         return
     vector = dict(provider.changed(facts))
-    if vector == seen and not full:
+    if vector == seen and not full and not _waits_for_the_end(run_id):
         return
+    rows, changes = _compare(provider, facts, known, keep)
+    if len({row.submission_id for row in rows}) < vector.get("TOTAL", 0):
+        # A short listing is written, but the counts are asked again: what it left out must not stay unseen.
+        vector = {}
+    at_work = any(row.status in AGENT_LIVE for row in rows)
+    over = not at_work and "stopped" not in facts and not provider.recruits(facts)
+    with transaction() as session:
+        _write(session, run_id, vector, changes, over=over)
+
+
+def _compare(
+    provider: CrowdProvider, facts: Mapping[str, Any], known: Mapping[str, AgentStatus], keep: Callable[[], None]
+) -> tuple[list[Observation], Changes]:
+    """Everything that the vendor shows of a run, and what of it we do not hold."""
     rows: list[Observation] = []
     for page in provider.observe(facts):
         rows += page
         keep()
-    if len({row.submission_id for row in rows}) < vector.get("TOTAL", 0):
-        # A short listing is written, but the counts are asked again: what it left out must not stay unseen.
-        vector = {}
+    open_still = {key for key, status in known.items() if status not in AGENT_SETTLED}
+    found, strange = _look_for(provider, facts, sorted(open_still - {row.submission_id for row in rows}))
+    changes = diff(known, rows + found)
+    changes.strange += strange
+    return rows + found, changes
+
+
+def _waits_for_the_end(run_id: UUID) -> bool:
+    """Whether something of a run is due only when the vendor recruits nobody any more."""
     with transaction() as session:
-        _write(session, run_id, vector, diff(known, rows))
+        return bool(session.scalar(select(exists().where(Operation.run_id == run_id, Operation.hold.isnot(None)))))
 
 
-def _write(session: Session, run_id: UUID, vector: dict[str, int], changes: Changes) -> None:
+def _look_for(
+    provider: CrowdProvider, facts: Mapping[str, Any], missing: Sequence[str]
+) -> tuple[list[Observation], list[Strange]]:
+    """Submissions that a listing did not show are read one by one, a few a round: absence from a page means nothing."""
+    found, strange = [], []
+    for submission in missing[:SINGLY]:
+        try:
+            found.append(provider.look(facts, submission))
+        except RejectedError as error:
+            strange.append(Strange(submission, Finding.VANISHED, f"the vendor knows it no more: {error}"))
+    return found, strange
+
+
+def _write(session: Session, run_id: UUID, vector: dict[str, int], changes: Changes, *, over: bool) -> None:
     """Write a listing's changes, and after them the vector that announced them, if all of it could be written."""
     run = session.get_one(TaskRun, run_id, with_for_update={"key_share": True})
     seen = vector if register.write(session, run, changes) else {}
+    if over and not _still_offers(session, run_id):
+        effects.stopped(session, run_id)
     session.execute(update(TaskRun).where(TaskRun.id == run_id).values(seen=seen, is_completed=_is_over(run_id)))
+
+
+def _still_offers(session: Session, run_id: UUID) -> bool:
+    """Whether more places are on their way, which would open a stopped study again."""
+    offers = (Operation.run_id == run_id, Operation.kind.in_(OFFERS), Operation.state.notin_(FINAL))
+    return bool(session.scalar(select(exists().where(*offers))))
 
 
 def _is_over(run_id: UUID) -> ColumnElement[bool]:

@@ -1,6 +1,6 @@
 """Writes what a listing showed: observations in, workers, agents and units out, in the caller's transaction.
 
-A submission takes a launched unit of its run; one that finds none left is kept and reported.
+A submission takes a launched unit of its run; one that finds none left gets one of its own, and is reported.
 """
 
 from collections import defaultdict
@@ -8,17 +8,18 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar
 from uuid import UUID
 
-from sqlalchemy import case, select
+from sqlalchemy import case, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session, selectinload
 
 from models.agent import Agent
+from models.assignment import Assignment
 from models.discrepancy import Finding, report
-from models.identity import agent_id, worker_id
+from models.identity import agent_id, unit_id, worker_id
 from models.operation import FINAL, Operation, State
 from models.status import UNIT_OF_AGENT, AgentStatus, IllegalMoveError, UnitStatus
 from models.task_run import TaskRun
-from models.unit import Unit
+from models.unit import SURPLUS, Unit
 from models.worker import Worker
 from providers.contract import Observation
 from tasks import engine
@@ -82,7 +83,8 @@ def _seat(session: Session, run: TaskRun, agents: Mapping[Agent, AgentStatus]) -
     units = _free_units(session, run, len(staying))
     for agent, unit in zip(staying, units, strict=False):
         _bind(agent, unit)
-    for agent in staying[len(units) :]:
+    for agent, unit in zip(staying[len(units) :], _surplus_units(session, run, len(staying) - len(units)), strict=True):
+        _bind(agent, unit)
         report(session, run.requester_id, Finding.SURPLUS, agent.id, "more people worked than there are units")
     for agent, status in agents.items():
         _move(session, agent, status)
@@ -100,6 +102,35 @@ def _free_units(session: Session, run: TaskRun, wanted: int) -> Sequence[Unit]:
     ids = session.scalars(chosen).all()
     locked = select(Unit).where(Unit.id.in_(ids)).order_by(Unit.place).with_for_update(key_share=True)
     return session.scalars(locked.execution_options(populate_existing=True)).all()
+
+
+def _surplus_units(session: Session, run: TaskRun, wanted: int) -> list[Unit]:
+    """Units beyond those that were planned, so that whoever worked is paid; they share the run's rows in turn."""
+    if wanted <= 0:
+        return []
+    rows = session.scalars(select(Assignment.id).where(Assignment.task_run_id == run.id).order_by(Assignment.index))
+    assignments = rows.all()
+    extra = select(func.count()).where(Unit.task_run_id == run.id, Unit.index <= SURPLUS)
+    before = session.scalars(extra).one()
+    made = []
+    for number in range(before, before + wanted):
+        turn, which = divmod(number, len(assignments))
+        made.append(_surplus_unit(run, assignments[which], SURPLUS - turn))
+    session.add_all(made)
+    session.flush()
+    return made
+
+
+def _surplus_unit(run: TaskRun, assignment: UUID, index: int) -> Unit:
+    return Unit(
+        id=unit_id(assignment, index),
+        assignment_id=assignment,
+        task_run_id=run.id,
+        provider_type=run.provider_type,
+        index=index,
+        pay_minor=run.pay_minor,
+        currency=run.currency,
+    )
 
 
 def _bind(agent: Agent, unit: Unit) -> None:

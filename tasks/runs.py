@@ -5,6 +5,7 @@ All of it in the caller's transaction, so a run is there with every intent or no
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from secrets import token_urlsafe
 from typing import Any
 from uuid import UUID
 
@@ -12,7 +13,7 @@ from sqlalchemy import insert, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
-from models import plan
+from models import recruit
 from models.assignment import Assignment
 from models.identity import assignment_id, identity, run_id, unit_id
 from models.plan import ConflictError
@@ -40,6 +41,7 @@ class Spec:
     args: dict[str, Any]
     content_hash: str
     sandbox: bool
+    refill: bool = False
 
 
 def create(session: Session, requester: Requester, spec: Spec, rows: Sequence[dict[str, Any]]) -> tuple[TaskRun, bool]:
@@ -59,7 +61,7 @@ def create(session: Session, requester: Requester, spec: Spec, rows: Sequence[di
         return run, False
     units = _units(session, run, spec, rows)
     ready = provider_class(requester.provider_type).setup_resources_for_task_run(session, run)
-    plan.launch(run, units, after_id=ready.id)
+    recruit.launch(run, units, after_id=ready.id)
     return run, True
 
 
@@ -67,9 +69,10 @@ def _run_row(session: Session, key: UUID, requester: Requester, spec: Spec) -> d
     project, task = identity("project", spec.project), identity("task", spec.project, spec.task)
     session.execute(upsert(Project).values(id=project, name=spec.project).on_conflict_do_nothing())
     session.execute(upsert(Task).values(id=task, project_id=project, name=spec.task).on_conflict_do_nothing())
-    same = ("name", "task_url", "pay_minor", "currency", "budget_minor", "args", "content_hash", "sandbox")
+    same = ("name", "task_url", "pay_minor", "currency", "budget_minor", "args", "content_hash", "sandbox", "refill")
     return {name: getattr(spec, name) for name in same} | {
         "id": key,
+        "page_key": token_urlsafe(16),
         "task_id": task,
         "requester_id": requester.id,
         "provider_type": requester.provider_type,

@@ -4,14 +4,16 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, func, select, update
+from sqlalchemy import Select, exists, func, select, update
 from sqlalchemy.orm import Session, aliased
 
 from models.attempt import Attempt, AttemptOutcome
 from models.clock import now
 from models.operation import IN_DOUBT, Operation, State
+from models.recruit import OFFERS, WITHDRAWN
 from models.session import UNSEEN, transaction
 from models.settings import settings
+from models.task_run import TaskRun
 
 FORGOTTEN = 4
 """Times the age limit after which what could not be read (a paused account), or was only put off, goes to a person."""
@@ -37,12 +39,21 @@ def sweep() -> None:
         long_ago = now() - limit
         unread = select(Operation.id).where(Operation.state.in_(IN_DOUBT), Operation.last_sent_at < long_ago)
         _to(session, unread, State.REVIEW, func.concat("in doubt for too long: ", Operation.reason))
+        _withdraw(session, planned, timing.settle)
         before = aliased(Operation)
         behind = planned.join(before, before.id == Operation.after_id)
         for fallen in (State.REJECTED, State.CANCELLED):
             why = select(before.reason).where(before.id == Operation.after_id).scalar_subquery()
             told_of = func.concat(f"the {fallen} operation before it: ", why)
             _to(session, behind.where(before.state == fallen), fallen, told_of, settled_at=now())
+
+
+def _withdraw(session: Session, planned: Select[UUID], settle: float) -> None:
+    """What an expired run would still have offered is let go of once no earlier request for it can take effect."""
+    expired = exists().where(TaskRun.id == Operation.run_id, TaskRun.is_expired)
+    settled = Operation.last_sent_at < now() - timedelta(seconds=settle)
+    over = planned.where(Operation.kind.in_(OFFERS), expired, settled)
+    _to(session, over, State.CANCELLED, WITHDRAWN, settled_at=now())
 
 
 def _close_lost(session: Session, lease: float) -> None:

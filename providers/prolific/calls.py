@@ -6,8 +6,9 @@ reads.
 
 from collections.abc import Callable, Mapping, Sequence
 
-from providers.contract import Absent, Accepted, Kind, Outcome, Repeat, Request
+from providers.contract import Absent, Accepted, Done, Kind, Outcome, Repeat, Request
 from providers.errors import NotSentError, ProviderError, RejectedError, UnknownError
+from providers.outcome import NotFoundError
 from providers.prolific import evidence, mapping
 from providers.prolific.client import Client
 from providers.prolific.reads import states
@@ -20,6 +21,10 @@ KINDS: Mapping[str, Kind] = {
         Kind("publish", Repeat.ABSORBING),
         Kind("launch", Repeat.ABSORBING, batch=1000, per_run=True),
         Kind("approve", Repeat.ABSORBING, batch=100, lane="wallet", urgent=True),
+        Kind("reject", Repeat.ABSORBING, lane="wallet", urgent=True),
+        Kind("stop", Repeat.ABSORBING, urgent=True),
+        Kind("pause", Repeat.ABSORBING, urgent=True),
+        Kind("resume", Repeat.ABSORBING),
     )
 }
 
@@ -110,11 +115,70 @@ def _send_approve(client: Client, requests: Sequence[Request]) -> Sequence[Outco
 
 def _find_approve(client: Client, requests: Sequence[Request]) -> Sequence[Outcome]:
     seen = states(client, requests)
-    return [_approval(seen[request.target]) for request in requests]
+    return [_judged(seen[request.target], evidence.approved) for request in requests]
 
 
-def _approval(seen: str | ProviderError) -> Outcome:
-    return seen if isinstance(seen, ProviderError) else evidence.approved(seen)
+def _judged(seen: str | ProviderError, judge: Callable[[str], Outcome]) -> Outcome:
+    return seen if isinstance(seen, ProviderError) else judge(seen)
+
+
+def _send_reject(client: Client, requests: Sequence[Request]) -> Sequence[Outcome]:
+    """Peers report that a rejection is answered with an error and takes effect all the same: its status is read."""
+    (request,) = requests
+    try:
+        status = client.reject(request.target, request.body["category"], request.body["message"]).status
+    except RejectedError as refusal:
+        return [evidence.despite(refusal, evidence.rejected(client.submission(request.target).status))]
+    return [evidence.promised(evidence.rejected(status))]
+
+
+def _find_reject(client: Client, requests: Sequence[Request]) -> Sequence[Outcome]:
+    seen = states(client, requests)
+    return [_judged(seen[request.target], evidence.rejected) for request in requests]
+
+
+def _send_stop(client: Client, requests: Sequence[Request]) -> Sequence[Outcome]:
+    """A draft is deleted: nobody can take a place of it, and nobody should publish it later."""
+    (request,) = requests
+    study = request.facts.get("study_id")
+    if study is None:
+        return [Done()]
+    try:
+        if client.study(study).status == "UNPUBLISHED":
+            client.delete_study(study)
+            return [Done()]
+        status = client.transition_study(study, "STOP").status
+    except RejectedError as refusal:
+        return [evidence.despite(refusal, _stopping(client, study))]
+    return [evidence.promised(evidence.stopped(status))]
+
+
+def _find_stop(client: Client, requests: Sequence[Request]) -> Sequence[Outcome]:
+    return [
+        _stopping(client, request.facts["study_id"]) if "study_id" in request.facts else Done() for request in requests
+    ]
+
+
+def _stopping(client: Client, study: str) -> Outcome:
+    try:
+        return evidence.stopped(client.study(study).status)
+    except NotFoundError:
+        return Done()
+
+
+def _send_turn(client: Client, requests: Sequence[Request]) -> Sequence[Outcome]:
+    """PAUSE and START, after which a study is PAUSED or ACTIVE."""
+    (request,) = requests
+    study, kind = _study_of(request), request.kind
+    try:
+        status = client.transition_study(study, "PAUSE" if kind == "pause" else "START").status
+    except RejectedError as refusal:
+        return [evidence.despite(refusal, evidence.turned(kind, client.study(study).status))]
+    return [evidence.promised(evidence.turned(kind, status))]
+
+
+def _find_turn(client: Client, requests: Sequence[Request]) -> Sequence[Outcome]:
+    return [evidence.turned(request.kind, client.study(_study_of(request)).status) for request in requests]
 
 
 def _study_of(request: Request) -> str:
@@ -130,10 +194,18 @@ _SEND: Mapping[str, _Calls] = {
     "publish": _send_publish,
     "launch": _send_launch,
     "approve": _send_approve,
+    "reject": _send_reject,
+    "stop": _send_stop,
+    "pause": _send_turn,
+    "resume": _send_turn,
 }
 _FIND: Mapping[str, _Calls] = {
     "draft": _find_draft,
     "publish": _find_publish,
     "launch": _find_launch,
     "approve": _find_approve,
+    "reject": _find_reject,
+    "stop": _find_stop,
+    "pause": _find_turn,
+    "resume": _find_turn,
 }

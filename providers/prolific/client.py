@@ -19,7 +19,7 @@ from providers.credential import resolve
 from providers.errors import AccountError, RejectedError, UnknownError
 from providers.outcome import NotFoundError
 from providers.prolific import shapes
-from providers.prolific.shapes import Balance, Decided, Draft, Listed, Study, Submission, T, read
+from providers.prolific.shapes import Balance, Decided, Draft, Listed, Study, Submission, T, Visit, read
 
 REAL = "https://api.prolific.com"
 PAGE = 100
@@ -33,7 +33,7 @@ _NO_FUNDS = re.compile(
     re.IGNORECASE,
 )
 
-R = TypeVar("R", Draft, Study, Decided)
+R = TypeVar("R", Draft, Study, Decided, Visit)
 
 
 def base_url() -> str:
@@ -122,6 +122,10 @@ class Client:
         answer = self._call("POST", f"studies/{_safe(study)}/transition/", json={"action": action})
         return _same(study, read(shapes.STUDY, answer))
 
+    def delete_study(self, study: str) -> None:
+        """Delete a draft; a published study cannot be deleted."""
+        self._call("DELETE", f"studies/{_safe(study)}/")
+
     def counts(self, study: str) -> dict[str, int]:
         """How many submissions a study has in each state, and ``TOTAL``; absent words mean zero."""
         return read(shapes.COUNTS, self._call("GET", f"studies/{_safe(study)}/submissions/counts/"))
@@ -132,8 +136,18 @@ class Client:
         return self._pages("submissions/", shapes.SUBMISSIONS, {"study": _safe(study), "ordering": order})
 
     def submission(self, submission: str) -> Decided:
-        """One submission."""
+        """The state of one submission."""
         return _same(submission, read(shapes.DECIDED, self._call("GET", f"submissions/{_safe(submission)}/")))
+
+    def visit(self, submission: str) -> Visit:
+        """One submission with its study and its participant."""
+        return _same(submission, read(shapes.VISIT, self._call("GET", f"submissions/{_safe(submission)}/")))
+
+    def reject(self, submission: str, category: str, message: str) -> Decided:
+        """Reject one submission; the participant reads the message. Documented as idempotent."""
+        wish = {"action": "REJECT", "rejection_category": category, "message": message}
+        answer = self._call("POST", f"submissions/{_safe(submission)}/transition/", json=wish)
+        return _same(submission, read(shapes.DECIDED, answer))
 
     def approve(self, submission: str) -> Decided:
         """Approve one submission; documented as idempotent."""

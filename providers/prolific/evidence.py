@@ -7,7 +7,8 @@ from providers.prolific import mapping
 from providers.prolific.shapes import Draft
 
 #: Published, whatever came after.
-_LIVE = frozenset({"ACTIVE", "PAUSED", "AWAITING REVIEW", "COMPLETED"})
+_CLOSED = frozenset({"AWAITING REVIEW", "COMPLETED"})
+_LIVE = _CLOSED | {"ACTIVE", "PAUSED"}
 #: The vendor has taken the request; publishing may still fail (funds, checks) and fall back to UNPUBLISHED.
 _UNDER_WAY = frozenset({"PUBLISHING", "SCHEDULED"})
 
@@ -45,6 +46,37 @@ def approved(status: str) -> Outcome:
     if status in mapping.OTHERWISE:
         return RejectedError(f"The submission is {status} at Prolific, so it cannot be approved; look at it there.")
     return _undecided("submission", status)
+
+
+def rejected(status: str) -> Outcome:
+    """What a submission's status proves about its rejection."""
+    if status == mapping.REJECTED:
+        return Done()
+    if status == mapping.AWAITING_REVIEW or status in mapping.UNFINISHED:
+        return Absent()
+    if status == mapping.APPROVED or status in mapping.OTHERWISE:
+        return RejectedError(f"The submission is {status} at Prolific, so it cannot be rejected; look at it there.")
+    return _undecided("submission", status)
+
+
+def stopped(status: str) -> Outcome:
+    """What a study's status proves about its end: closed by itself, it is as good as stopped."""
+    if status in _CLOSED:
+        return Done()
+    return Absent() if status in _LIVE or status == "UNPUBLISHED" else _undecided("study", status)
+
+
+def turned(kind: str, status: str) -> Outcome:
+    """What a study's status proves about a ``pause`` or a ``resume``."""
+    if status in _CLOSED or status == "UNPUBLISHED":
+        return RejectedError(f"The study is {status} at Prolific, so there is nothing to {kind}.")
+    wanted = "PAUSED" if kind == "pause" else "ACTIVE"
+    return Done() if status == wanted else Absent()
+
+
+def recruits(status: str) -> bool:
+    """Whether somebody may still take a place of a study, now or after a pause."""
+    return status not in _CLOSED
 
 
 def approval_refused(refusal: RejectedError, status: str) -> Outcome:

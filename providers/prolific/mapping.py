@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from decimal import ROUND_HALF_UP, Decimal
 from functools import lru_cache
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlencode, urlsplit, urlunsplit
 from uuid import UUID
 
 from models.status import AgentStatus
 
-APPROVED = "APPROVED"
+APPROVED, REJECTED = "APPROVED", "REJECTED"
 AWAITING_REVIEW = "AWAITING REVIEW"
 PROCESSING = "PROCESSING"
 """Undocumented, and seen for moments between other states."""
@@ -22,7 +22,23 @@ UNFINISHED = frozenset({"RESERVED", "ACTIVE", "TIMED OUT"})
 #: Paid, but not in full.
 PARTIAL = frozenset({"PARTIALLY APPROVED", "SCREENED OUT"})
 #: Decided or over, and not by a full approval.
-OTHERWISE = PARTIAL | {"REJECTED", "RETURNED"}
+OTHERWISE = PARTIAL | {REJECTED, "RETURNED"}
+LEAST_MESSAGE = 100
+"""Characters that the message of a rejection has at least."""
+CATEGORIES = (
+    "TOO_QUICKLY",
+    "TOO_SLOWLY",
+    "FAILED_INSTRUCTIONS",
+    "INCOMP_LONGITUDINAL",
+    "FAILED_CHECK",
+    "LOW_EFFORT",
+    "MALINGERING",
+    "NO_CODE",
+    "BAD_CODE",
+    "NO_DATA",
+    "UNSUPP_DEVICE",
+    "OTHER",
+)
 
 _AGENT: Mapping[str, AgentStatus] = {
     "RESERVED": AgentStatus.ACCEPTED,
@@ -31,7 +47,7 @@ _AGENT: Mapping[str, AgentStatus] = {
     APPROVED: AgentStatus.APPROVED,
     "PARTIALLY APPROVED": AgentStatus.APPROVED,
     "SCREENED OUT": AgentStatus.APPROVED,
-    "REJECTED": AgentStatus.REJECTED,
+    REJECTED: AgentStatus.REJECTED,
     "RETURNED": AgentStatus.RETURNED,
     "TIMED OUT": AgentStatus.TIMEOUT,
 }
@@ -96,6 +112,18 @@ def internal_name(operation: UUID) -> str:
     return f"crowdops {operation}"
 
 
+def page(url: str, door: str | None, **named: str) -> str:
+    """The address of the task's page with what it needs to ask for a worker's data, and where (`door`)."""
+    parts = urlsplit(url)
+    words = urlencode(named | ({"api": door} if door else {}))
+    return urlunsplit(parts._replace(query="&".join(filter(None, (parts.query, words)))))
+
+
+def return_url(code: str) -> str:
+    """Where a participant completes the submission with a code."""
+    return f"https://app.prolific.com/submissions/complete?{urlencode({'cc': code})}"
+
+
 def task_link(url: str) -> str:
     """The task's address with Prolific's placeholders; the page asks for its data with ``SESSION_ID``."""
     if "{{%SESSION_ID%}}" in url:
@@ -122,7 +150,7 @@ def study(operation: UUID, body: Mapping[str, Any]) -> dict[str, Any]:
         "device_compatibility": [],
         "peripheral_requirements": [],
         "filters": [],
-        "submissions_config": {"max_submissions_per_participant": 1},
+        "submissions_config": {"max_submissions_per_participant": body.get("maximum_units_per_worker", 1)},
     }
     if body.get("maximum_minutes") is not None:
         wanted["maximum_allowed_time"] = body["maximum_minutes"]

@@ -13,11 +13,12 @@ from models.base import vendor_class
 from models.operation import Operation
 from models.plan import Intent, plan
 from models.requester import Requester
+from models.settings import settings
 from models.task_run import TaskRun
 from models.unit import Unit
 from models.worker import Worker
 from providers.contract import Account, CrowdProvider, Kind, Observation, Outcome, Quote, Request
-from providers.prolific import calls, reads
+from providers.prolific import calls, evidence, mapping, reads
 from providers.prolific.client import Client, base_url
 
 
@@ -43,6 +44,21 @@ class ProlificAgent(Agent):
     """A submission."""
 
     __mapper_args__ = vendor_class("prolific")
+
+    @staticmethod
+    def assert_rejection(category: str, message: str) -> None:
+        """Prolific wants one of its categories and a message of at least a hundred characters.
+
+        Raises:
+            ValueError: with what is wrong.
+        """
+        if category not in mapping.CATEGORIES:
+            raise ValueError(f"Prolific knows no category {category!r} of rejections: {', '.join(mapping.CATEGORIES)}.")
+        if len(message.strip()) < mapping.LEAST_MESSAGE:
+            raise ValueError(
+                f"Prolific wants a message of at least {mapping.LEAST_MESSAGE} characters with a rejection; this one "
+                f"has {len(message.strip())}. The worker reads it: say what was wrong."
+            )
 
 
 class ProlificArgs(BaseModel):
@@ -86,12 +102,15 @@ class ProlificProvider(CrowdProvider):
         neutral = {
             "name": run.args["title"],
             "description": run.args["description"],
-            "task_url": run.task_url,
+            "task_url": mapping.page(
+                run.task_url, settings().web_url, account=run.requester.name, run=str(run.id), key=run.page_key
+            ),
             "pay_minor": run.pay_minor,
             "currency": run.currency,
             "estimated_minutes": run.args["estimated_minutes"],
             "maximum_minutes": run.args["maximum_minutes"],
             "completion_codes": run.args["completion_codes"],
+            "maximum_units_per_worker": run.args.get("maximum_units_per_worker", 1),
             "project": run.requester.facts["project"],
         }
         own = {name: value for name, value in run.args["provider"].items() if value is not None}
@@ -101,6 +120,11 @@ class ProlificProvider(CrowdProvider):
         (draft,) = plan(session, [wanted])
         (publish,) = plan(session, [replace(wanted, kind="publish", body={}, after_id=draft.id)])
         return publish
+
+    @classmethod
+    def return_url(cls, code: str) -> str | None:
+        """Prolific's page that takes the code and completes the submission."""
+        return mapping.return_url(code)
 
     def send(self, requests: Sequence[Request]) -> Sequence[Outcome]:
         """See `calls.send`."""
@@ -121,6 +145,14 @@ class ProlificProvider(CrowdProvider):
     def observe(self, run_facts: Mapping[str, Any]) -> Iterator[Sequence[Observation]]:
         """The study's submissions, a hundred a page."""
         return reads.observe(self._client, run_facts["study_id"])
+
+    def look(self, run_facts: Mapping[str, Any], submission: str) -> Observation:
+        """One read of one submission."""
+        return reads.look(self._client, run_facts["study_id"], submission)
+
+    def recruits(self, run_facts: Mapping[str, Any]) -> bool:
+        """One read of the study."""
+        return evidence.recruits(self._client.study(run_facts["study_id"]).status)
 
     def quote(self, pay_minor: int, currency: str, places: int) -> Quote:
         """Prolific's own calculator, fees and VAT included."""

@@ -24,6 +24,18 @@ def observe(client: Client, study: str) -> Iterator[Sequence[Observation]]:
         yield [_observation(submission) for submission in page]
 
 
+def look(client: Client, study: str, submission: str) -> Observation:
+    """One submission of a study, with one read.
+
+    Raises:
+        RejectedError: there is none, or it belongs to another study.
+    """
+    visit = client.visit(submission)
+    if visit.study != study:
+        raise RejectedError("That submission belongs to another study at Prolific.")
+    return _observation(visit)
+
+
 def _observation(submission: Submission) -> Observation:
     return Observation(
         submission_id=submission.id,

@@ -61,6 +61,12 @@ class Submission(Decided):
     participant: Ident = Field(validation_alias=AliasChoices("participant_id", "participant"))
 
 
+class Visit(Submission):
+    """A submission with the study that it belongs to."""
+
+    study: Ident = Field(validation_alias="study_id")
+
+
 class Balance(_Shape):
     """What a workspace has left to spend, in minor units of its currency."""
 
@@ -81,6 +87,7 @@ class Cost(_Shape):
 
 
 STUDY, DRAFT, STUDIES = TypeAdapter(Study), TypeAdapter(Draft), TypeAdapter(list[Listed])
+VISIT = TypeAdapter(Visit)
 DECIDED, SUBMISSIONS = TypeAdapter(Decided), TypeAdapter(list[Submission])
 BALANCE, COST = TypeAdapter(Balance), TypeAdapter(Cost)
 USER, KNOWN = TypeAdapter(Known), TypeAdapter(list[Known])

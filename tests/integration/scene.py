@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from sqlalchemy import select
 
-from models import clock, plan
+from models import clock, review
 from models.agent import Agent
 from models.attempt import Attempt
 from models.discrepancy import Discrepancy
@@ -89,7 +89,7 @@ class Scene:
         with transaction() as session:
             agents = select(Agent).where(Agent.task_run_id == run).order_by(Agent.submission)
             wanted = Agent.submission.in_(submissions) if submissions else Agent.status == "completed"
-            return plan.approve(session.get_one(TaskRun, run), session.scalars(agents.where(wanted)).all())
+            return review.approve(session.get_one(TaskRun, run), session.scalars(agents.where(wanted)).all())
 
     # --- the crowd ----------------------------------------------------------------------------------------------
 

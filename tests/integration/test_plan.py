@@ -7,7 +7,7 @@ from threading import Barrier
 import pytest
 from sqlalchemy import select
 
-from models import plan
+from models import plan, recruit, review
 from models.agent import Agent
 from models.identity import agent_id, operation_id, run_id, unit_id
 from models.operation import Operation, State
@@ -99,7 +99,7 @@ def test_places_are_absolute_numbers_that_only_grow(scene):
     assert sorted(row.body["places"] for row in scene.operations("launch")) == [1, 2, 3]
     with transaction() as session:
         units = session.scalars(select(Unit)).all()
-        plan.launch(session.get_one(TaskRun, run), units)
+        recruit.launch(session.get_one(TaskRun, run), units)
     assert len(scene.operations("launch")) == 3
     assert scene.get(TaskRun, run).places == 3
 
@@ -137,7 +137,7 @@ def test_verbs_of_unit_and_agent_plan_operations_and_show_them_again(scene):
 def test_a_verb_needs_an_open_transaction(scene):
     run = scene.get(TaskRun, scene.plan(1))
     with pytest.raises(RuntimeError, match="open transaction"):
-        plan.launch(run, scene.all(Unit))
+        recruit.launch(run, scene.all(Unit))
 
 
 def test_work_that_is_not_there_is_not_approved_and_nothing_is_planned(scene):
@@ -145,8 +145,8 @@ def test_work_that_is_not_there_is_not_approved_and_nothing_is_planned(scene):
     scene.completed(run)
     scene.simulator.state.take_place(scene.study(run))
     scene.reconcile(run)
-    with transaction() as session, pytest.raises(IllegalMoveError, match="only completed work"):
-        plan.approve(session.get_one(TaskRun, run), session.scalars(select(Agent)).all())
+    with transaction() as session, pytest.raises(IllegalMoveError, match="needs work that is approved or completed"):
+        review.approve(session.get_one(TaskRun, run), session.scalars(select(Agent)).all())
     assert scene.operations("approve") == []
 
 

@@ -12,7 +12,7 @@ from models.operation import Operation, State
 from models.session import transaction
 from models.status import AgentStatus, UnitStatus
 from models.task_run import TaskRun
-from models.unit import Unit
+from models.unit import SURPLUS, Unit
 from models.worker import Worker
 from providers.contract import Observation
 from providers.prolific.provider import ProlificProvider
@@ -110,7 +110,11 @@ def test_more_people_than_units_are_kept_and_reported_once(scene):
     scene.reconcile(run, full=True)
     assert scene.agent_words() == ["completed"] * 3
     assert scene.findings() == [Finding.SURPLUS] * 2
-    assert scene.unit_words() == ["completed"]
+    assert scene.unit_words() == ["completed"] * 3
+    assert sorted(unit.index for unit in scene.all(Unit)) == [SURPLUS - 1, SURPLUS, 0]
+    scene.approve(run)
+    scene.settle()
+    assert scene.unit_words() == ["accepted"] * 3
 
 
 def test_an_approval_made_at_the_vendor_comes_home(scene):

@@ -27,6 +27,7 @@ from models.status import (
     assignment_status,
     check_move,
 )
+from models.task_run import TaskRun
 from models.unit import Unit
 
 
@@ -101,6 +102,15 @@ def test_a_unit_follows_the_agent_that_holds_it(new):
         assert (unit.status, unit.agent_id) == (UNIT_OF_AGENT[new], agent.id)
 
 
+@pytest.mark.parametrize("new", [status for status, unit in UNIT_OF_AGENT.items() if unit is None])
+def test_a_unit_that_comes_back_when_nobody_is_recruited_any_more_is_expired(new):
+    agent, unit = _at_work(stopped=True)
+
+    agent.move(new)
+
+    assert (unit.status, unit.agent_id) == (UnitStatus.EXPIRED, None)
+
+
 def test_a_refused_move_of_the_unit_leaves_the_agent_as_it_was():
     agent, unit = _at_work()
     unit.status = UnitStatus.EXPIRED
@@ -111,9 +121,10 @@ def test_a_refused_move_of_the_unit_leaves_the_agent_as_it_was():
     assert (agent.status, unit.status) == (AgentStatus.NONE, UnitStatus.EXPIRED)
 
 
-def _at_work() -> tuple[Agent, Unit]:
+def _at_work(*, stopped: bool = False) -> tuple[Agent, Unit]:
     unit = Unit(id=uuid4(), status=UnitStatus.ASSIGNED)
-    agent = Agent(id=uuid4(), status=AgentStatus.NONE, unit=unit)
+    run = TaskRun(facts={"stopped": True} if stopped else {})
+    agent = Agent(id=uuid4(), status=AgentStatus.NONE, unit=unit, task_run=run)
     unit.agent_id = agent.id
     return agent, unit
 

@@ -1,0 +1,113 @@
+"""Decisions on work: agents go in, one operation each comes out, in the caller's transaction.
+
+Work is decided once: what is being approved cannot be rejected meanwhile, nor the other way round.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import select
+
+from models.operation import Operation
+from models.plan import AT_ONCE, FALLEN, Intent, plan, session_of
+from models.status import AgentStatus, IllegalMoveError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy.orm import Session
+
+    from models.agent import Agent
+    from models.task_run import TaskRun
+
+STILL_RECRUITS = "the study still recruits, and a rejected place would be taken by somebody else"
+
+
+def approve(run: TaskRun, agents: Sequence[Agent]) -> list[Operation]:
+    """Plan the approval of each agent's work; work that is approved already shows the operation that did it.
+
+    Raises:
+        IllegalMoveError: some work is not complete, or was decided otherwise; nothing is planned.
+    """
+    return _decide(run, agents, "approve", (AgentStatus.COMPLETED, AgentStatus.APPROVED))
+
+
+def soft_reject(run: TaskRun, agents: Sequence[Agent]) -> list[Operation]:
+    """Plan that each agent's work is paid, and marked as not good enough once it is.
+
+    Raises:
+        IllegalMoveError: some work is not complete, or was decided otherwise; nothing is planned.
+    """
+    return _decide(run, agents, "approve", (AgentStatus.COMPLETED, AgentStatus.SOFT_REJECTED), {"soft": True})
+
+
+def reject(run: TaskRun, agents: Sequence[Agent], category: str, message: str) -> list[Operation]:
+    """Plan that each agent's work is refused and not paid; `category` is a word of the vendor's.
+
+    It waits until the study recruits nobody any more, unless the run wants refills.
+
+    Raises:
+        IllegalMoveError: some work is not complete, or was decided otherwise; nothing is planned.
+        ValueError: the vendor would not take this category or this message; nothing is planned.
+    """
+    for agent in agents:
+        agent.assert_rejection(category, message)
+    body = {"category": category, "message": message}
+    hold = None if run.refill else STILL_RECRUITS
+    return _decide(run, agents, "reject", (AgentStatus.COMPLETED, AgentStatus.REJECTED), body, hold)
+
+
+def _decide(  # noqa: PLR0913, PLR0917 - what a decision consists of
+    run: TaskRun,
+    agents: Sequence[Agent],
+    kind: str,
+    allowed: Sequence[AgentStatus],
+    body: dict[str, Any] | None = None,
+    hold: str | None = None,
+) -> list[Operation]:
+    session = session_of(run)
+    _lock(session, agents)
+    for agent in agents:
+        if agent.status not in allowed:
+            wanted = " or ".join(sorted(allowed))
+            raise IllegalMoveError(f"The work of agent {agent.id} is {agent.status}; this needs work that is {wanted}.")
+    _refuse_two_minds(session, kind, agents)
+    return plan(
+        session,
+        [
+            Intent(
+                requester_id=run.requester_id,
+                kind=kind,
+                target=agent.submission,
+                body=body or {},
+                run_id=run.id,
+                unit_id=agent.unit_id,
+                agent_id=agent.id,
+                hold=hold,
+            )
+            for agent in agents
+        ],
+    )
+
+
+def _lock(session: Session, agents: Sequence[Agent]) -> None:
+    """Whoever decides on the same work at the same moment waits here, and then sees this decision."""
+    for start in range(0, len(agents), AT_ONCE):
+        table = type(agents[0])
+        ids = [agent.id for agent in agents[start : start + AT_ONCE]]
+        held = select(table).where(table.id.in_(ids)).order_by(table.id).with_for_update(key_share=True)
+        session.scalars(held.execution_options(populate_existing=True)).all()
+
+
+def _refuse_two_minds(session: Session, kind: str, agents: Sequence[Agent]) -> None:
+    other = "reject" if kind == "approve" else "approve"
+    for start in range(0, len(agents), AT_ONCE):
+        ids = [agent.id for agent in agents[start : start + AT_ONCE]]
+        decided = select(Operation).where(Operation.agent_id.in_(ids), Operation.kind == other)
+        opposite = session.scalars(decided.where(Operation.state.notin_(FALLEN)).limit(1)).first()
+        if opposite is not None:
+            raise IllegalMoveError(
+                f"The work of agent {opposite.agent_id} has a decision already: operation {opposite.id} ({other}, "
+                f"{opposite.state}). Withdraw that first, if it can be: `crowdops ops cancel {opposite.id}`."
+            )

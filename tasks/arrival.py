@@ -1,0 +1,114 @@
+"""Workers at the task's page: a submission's id goes in, its unit's data comes out; what they hand in is kept.
+
+Both say what they refuse and why, in words that a worker may read.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from models.agent import Agent
+from models.clock import now
+from models.identity import agent_id, worker_id
+from models.session import transaction
+from models.status import AGENT_LIVE, UNIT_OF_AGENT, AgentStatus
+from models.task_run import TaskRun
+from providers import account_of, provider_class, provider_for
+from providers.contract import Observation
+from providers.errors import RejectedError
+from tasks import register
+from tasks.diff import diff
+
+AT_WORK = AGENT_LIVE | {AgentStatus.TIMEOUT, AgentStatus.COMPLETED}
+"""Who is in one of these may still hand something in: late, or after the vendor has seen the end of it."""
+
+
+class RefusedError(Exception):
+    """A worker does not get what they asked for; the message says why."""
+
+
+class ConflictError(RefusedError):
+    """Something else was handed in before."""
+
+
+class UnknownError(RefusedError):
+    """There is no such submission, as far as can be seen now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """An agent and the data of its unit."""
+
+    agent_id: UUID
+    data: dict[str, Any]
+
+
+def arrive(run_id: UUID, submission: str, worker: str) -> Arrival:
+    """Give a worker their unit's data; the vendor is asked about a submission that is not known yet, once.
+
+    Raises:
+        RefusedError: the submission is over, or is somebody else's.
+        UnknownError: the run has no such submission at the vendor.
+        ProviderError: the vendor did not answer; nothing was written.
+    """
+    with transaction() as session:
+        run = session.get_one(TaskRun, run_id)
+        account, facts, world = account_of(run.requester), run.facts, run.sandbox
+        known = session.get(Agent, agent_id(run.requester_id, submission))
+        if known is not None and known.unit_id is not None and known.status in AGENT_LIVE:
+            return _data(session, run, known, worker)
+        held = {submission: known.status} if known is not None else {}
+    try:
+        seen = provider_for(account, [world]).look(facts, submission)
+    except RejectedError:
+        raise UnknownError("The vendor knows no such submission of this study.") from None
+    _assert_at_work(seen, worker)
+    with transaction() as session:
+        run = session.get_one(TaskRun, run_id, with_for_update={"key_share": True})
+        register.write(session, run, diff(held, [seen]))
+        return _data(session, run, session.get_one(Agent, agent_id(run.requester_id, submission)), worker)
+
+
+def _assert_at_work(seen: Observation, worker: str) -> None:
+    if seen.worker_name != worker:
+        raise RefusedError("This submission is somebody else's.")
+    if seen.status is None or seen.status not in AGENT_LIVE:
+        raise RefusedError(f"This submission is {seen.word.lower()} at the vendor, so there is no work to do for it.")
+
+
+def _data(session: Session, run: TaskRun, agent: Agent, worker: str) -> Arrival:
+    if agent.worker_id != worker_id(run.provider_type, worker):
+        raise RefusedError("This submission is somebody else's.")
+    if agent.unit is None or UNIT_OF_AGENT[agent.status] is None:
+        raise RefusedError(f"This submission is {agent.status}, so there is no work to do for it.")
+    session.flush()
+    return Arrival(agent.id, agent.unit.assignment.data)
+
+
+def hand_in(run_id: UUID, agent: UUID, code: str, data: dict[str, Any]) -> str | None:
+    """Keep what a worker did; the same again changes nothing. Returns where the browser goes next, if anywhere.
+
+    Raises:
+        UnknownError: the run has no such agent.
+        ConflictError: they handed in something else before.
+        RefusedError: the code is none of the run's, or the submission is over.
+    """
+    with transaction() as session:
+        run = session.get_one(TaskRun, run_id)
+        mine = select(Agent).where(Agent.id == agent, Agent.task_run_id == run_id)
+        row = session.scalars(mine.with_for_update(of=Agent, key_share=True)).one_or_none()
+        if row is None:
+            raise UnknownError("This run has no such agent.")
+        if code not in run.args["completion_codes"]:
+            raise RefusedError("That is not a completion code of this study.")
+        if row.data is not None and row.data != data:
+            raise ConflictError("Something else was handed in for this submission before; that is kept.")
+        if row.data is None:
+            if row.status not in AT_WORK:
+                raise RefusedError(f"This submission is {row.status}, so nothing can be handed in for it.")
+            row.hand_in(data)
+            row.submitted_at = session.scalars(select(now())).one()
+        return provider_class(run.provider_type).return_url(code)
