@@ -1,114 +1,57 @@
-"""Everything the simulated Prolific knows, and the only doors through which a study or a submission changes.
+"""The only doors through which a study, a submission or a participant group changes.
 
 Participants' moves come in by the helpers here; the researcher's calls come in by the endpoint files.
 """
 
 from bisect import insort
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from fractions import Fraction
-from http import HTTPStatus
-from threading import RLock
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from providers.prolific.simulator.answer import ApiError
 from providers.prolific.simulator.clock import Clock, stamp
+from providers.prolific.simulator.group import Group
 from providers.prolific.simulator.identity import identifier
 from providers.prolific.simulator.ledger import Effect
-from providers.prolific.simulator.money import minor
+from providers.prolific.simulator.memory import Memory
+from providers.prolific.simulator.message import Message
 from providers.prolific.simulator.study import Study
 from providers.prolific.simulator.submission import HOLDING, STATUSES, UNFINISHED, Submission
 
 
-class State:
-    """One workspace with one project. Each public helper may be called from any thread."""
+class State(Memory):
+    """What is known, and how it changes. Each public helper may be called from any thread."""
 
     def __init__(self, seed: int, clock: Clock, currency: str, deposit: int) -> None:
         """Begin with `deposit` minor units in the wallet and nothing else."""
-        self.seed = seed
-        self.clock = clock
-        self.currency = currency
-        self.deposit = deposit
-        self.user = identifier(seed, "user")
-        self.workspace = identifier(seed, "workspace")
-        self.project = identifier(seed, "project")
-        self.studies: dict[str, Study] = {}
-        self.studies_made = 0
-        self.submissions: dict[str, Submission] = {}
-        self.in_order: list[Submission] = []
-        self.ledger: list[Effect] = []
+        super().__init__(seed, clock, currency, deposit)
         self.on_open: Callable[[Study], None] = lambda _study: None
         """Called whenever an active study has a free place."""
-        self._lock = RLock()
+        self.on_asked_back: Callable[[Submission], None] = lambda _submission: None
+        """Called when a participant is asked to return a submission."""
 
-    @contextmanager
-    def turn(self) -> Iterator[None]:
-        """One caller at a time, with everything done first that is already due."""
-        with self._lock:
-            self.clock.run_due()
-            yield
-
-    # Looking things up
-
-    def study(self, study_id: str) -> Study:
-        """The study with this id.
-
-        Raises:
-            ApiError: 404, there is none.
-        """
-        if study_id not in self.studies:
-            raise ApiError(HTTPStatus.NOT_FOUND, "No study matches the given id.")
-        return self.studies[study_id]
-
-    def submission(self, submission_id: str) -> Submission:
-        """The submission with this id.
-
-        Raises:
-            ApiError: 404, there is none.
-        """
-        if submission_id not in self.submissions:
-            raise ApiError(HTTPStatus.NOT_FOUND, "No submission matches the given id.")
-        return self.submissions[submission_id]
-
-    # Money
-
-    def total(self) -> Fraction:
-        """What the wallet holds, reserved or not."""
-        return self.deposit - sum((study.spent for study in self.studies.values()), Fraction())
-
-    def available(self) -> Fraction:
-        """What may still be spent."""
-        return self.total() - sum((study.reserved for study in self.studies.values()), Fraction())
-
-    def require(self, amount: Fraction) -> None:
-        """Check that the wallet can bear `amount` more.
-
-        Raises:
-            ApiError: 400, it cannot.
-        """
-        if amount > self.available():
-            needed, there = minor(amount), minor(self.available())
-            raise ApiError(
-                HTTPStatus.BAD_REQUEST,
-                f"Insufficient funds: {needed} {self.currency} minor units are needed, {there} are available. "
-                "Top up the workspace and try again.",
-            )
-
-    # Changing things
-
-    def record(self, kind: str, study: Study, submission: Submission | None = None, amount: int | None = None) -> None:
+    def record(  # noqa: PLR0913 - the columns of the ledger
+        self,
+        kind: str,
+        study: Study | None = None,
+        submission: Submission | None = None,
+        *,
+        group: Group | None = None,
+        participants: Sequence[str] = (),
+        amount: int | None = None,
+    ) -> None:
         """Write one effect into the ledger."""
         self.ledger.append(
             Effect(
                 n=len(self.ledger) + 1,
                 at=stamp(self.clock.now()) or "",
                 kind=kind,
-                study=study.id,
+                study=study.id if study else None,
                 submission=submission.id if submission else None,
                 amount_minor=amount,
                 currency=self.currency,
-                places=None if submission else study.places,
-                internal_name=study.fields["internal_name"],
+                places=study.places if study and not (submission or participants) else None,
+                internal_name=study.fields["internal_name"] if study else None,
+                group=group.id if group else None,
+                participants=tuple(participants),
             )
         )
 
@@ -133,7 +76,34 @@ class State:
     def approve(self, submission: Submission) -> None:
         """Pay a submission that awaits review; the caller has checked that it does."""
         self.move(submission, "APPROVED")
-        self.record("submission_approved", submission.study, submission, submission.study.reward)
+        self.record("submission_approved", submission.study, submission, amount=submission.study.reward)
+
+    def screen_out(self, submission: Submission) -> None:
+        """Pay a participant the fixed reward; a study that used up its slots pauses if it still has places."""
+        study = submission.study
+        submission.completed = submission.completed or self.clock.now()
+        self.move(submission, "SCREENED OUT")
+        if study.counts["SCREENED OUT"] >= study.screen_out_slots and study.free:
+            study.paused = True
+
+    def regroup(self, group: Group, joining: Iterable[str], leaving: Iterable[str]) -> tuple[list[str], list[str]]:
+        """Change who is in a group, for published studies too; who was really added, and who removed."""
+        changed = group.add(joining, self.clock.now()), group.remove(leaving)
+        for study in self.studies.values():
+            self.settle(study)
+        return changed
+
+    def tell(self, participant: str, body: str, study: Study | None) -> None:
+        """Send a message to somebody."""
+        id_ = identifier(self.seed, "message", len(self.messages))
+        self.messages.append(Message(id_, self.user, participant, body, self.clock.now(), study.id if study else None))
+
+    def ask_back(self, submission: Submission, reasons: Sequence[str]) -> None:
+        """Ask a participant to return a submission; what comes of it is up to the participant."""
+        submission.return_requested = self.clock.now()
+        text = f"Please return your submission: {' '.join(reasons)}"
+        self.tell(submission.participant, text, submission.study)
+        self.on_asked_back(submission)
 
     # What participants do
 
@@ -181,15 +151,31 @@ class State:
             submission = self.submission(submission_id)
             if submission.status not in UNFINISHED:
                 raise ValueError(f"Submission {submission_id} is {submission.status}: there is nothing to finish.")
-            self.hand_in(submission, _participants_code(submission.study.fields["completion_codes"]))
+            self.hand_in(submission, submission.study.participants_code)
 
-    def hand_in(self, submission: Submission, code: dict[str, Any]) -> None:
+    def hand_in(self, submission: Submission, code: Mapping[str, Any]) -> None:
         """Complete a submission with a code and carry out what the code asks for."""
         submission.code = code["code"]
         submission.completed = self.clock.now()
-        self.move(submission, "AWAITING REVIEW")
-        if {"action": "AUTOMATICALLY_APPROVE"} in code["actions"]:
-            self.approve(submission)
+        actions = {action.get("action"): action for action in code["actions"]}
+        if "FIXED_SCREEN_OUT_PAYMENT" in actions:
+            self.screen_out(submission)
+        else:
+            self.move(submission, "AWAITING REVIEW")
+        for action in actions.values():
+            self._follow(submission, action)
+
+    def _follow(self, submission: Submission, action: Mapping[str, Any]) -> None:
+        group = self.groups.get(action.get("participant_group", ""))
+        match action.get("action"):
+            case "AUTOMATICALLY_APPROVE":
+                self.approve(submission)
+            case "ADD_TO_PARTICIPANT_GROUP" if group:
+                self.regroup(group, [submission.participant], [])
+            case "REMOVE_FROM_PARTICIPANT_GROUP" if group:
+                self.regroup(group, [], [submission.participant])
+            case "REQUEST_RETURN":
+                self.ask_back(submission, [action.get("return_reason", "")])
 
     def set_status(self, submission_id: str, status: str) -> None:
         """Move a submission by hand, as the participant or a person in Prolific's own pages would.
@@ -203,7 +189,3 @@ class State:
             raise ValueError(f"{status!r} is no status of a submission; use one of {', '.join(STATUSES)}.")
         with self.turn():
             self.move(self.submission(submission_id), status)
-
-
-def _participants_code(codes: list[dict[str, Any]]) -> dict[str, Any]:
-    return next((code for code in codes if code["actor"] == "participant"), codes[0])

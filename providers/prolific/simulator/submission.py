@@ -35,6 +35,7 @@ class Submission:
     code: str | None = None
     holds: bool = True
     """Whether it keeps its place from others."""
+    return_requested: datetime | None = None
 
     @property
     def order(self) -> tuple[datetime, str]:
@@ -51,7 +52,7 @@ class Submission:
             "completed_at": stamp(self.completed),
             "has_siblings": self.study.participants[self.participant] > 1,
             "study_code": self.code,
-            "return_requested": None,
+            "return_requested": stamp(self.return_requested),
         }
 
     def plain(self) -> dict[str, Any]:
@@ -66,6 +67,12 @@ class Submission:
             "entered_code": self.code,
         }
 
+    def asked(self) -> dict[str, Any]:
+        """The shape after a request to return (ReturnRequestedResponse of the document)."""
+        names = ("id", "status", "participant", "return_requested")
+        return {name: value for name, value in self.detail().items() if name in names}
+
     def detail(self) -> dict[str, Any]:
         """The shape on its own (SubmissionDetail of the document)."""
-        return self.plain() | {"parent_study_id": None, "bonus_payments": [], "return_requested": None}
+        asked = stamp(self.return_requested)
+        return self.plain() | {"parent_study_id": None, "bonus_payments": [], "return_requested": asked}
