@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from random import Random
 
+from providers.prolific.simulator.eligibility import newcomer
 from providers.prolific.simulator.identity import stream
 from providers.prolific.simulator.state import State
 from providers.prolific.simulator.study import Study
@@ -47,9 +48,12 @@ class Crowd:
 
     def _arrive(self, study: Study, random: Random) -> None:
         self._expected.discard(study.id)
-        if not self.on or study.status != "ACTIVE" or not study.free:
+        if not self.on or study.status != "ACTIVE" or not study.vacant:
             return
-        submission = self.state.take_place(study.id)
+        participant = newcomer(self.state, study)
+        if participant is None:
+            return
+        submission = self.state.take_place(study.id, participant)
         self._then(submission, "RESERVED", random.uniform(*LOOKING_SECONDS), partial(self._start, submission, random))
 
     def _start(self, submission: Submission, random: Random) -> None:

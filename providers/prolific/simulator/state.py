@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from providers.prolific.simulator.clock import Clock, stamp
+from providers.prolific.simulator.eligibility import barred, newcomer
 from providers.prolific.simulator.group import Group
 from providers.prolific.simulator.identity import identifier
 from providers.prolific.simulator.ledger import Effect
@@ -70,7 +71,7 @@ class State(Memory):
         """Close a study whose places are all taken and where nobody works; tell the crowd of free places."""
         if study.live and not study.publishing and study.free == 0 and study.working == 0:
             study.closed = True
-        if study.status == "ACTIVE" and study.free:
+        if study.status == "ACTIVE" and study.vacant:
             self.on_open(study)
 
     def approve(self, submission: Submission) -> None:
@@ -111,24 +112,22 @@ class State(Memory):
         """Somebody reserves a place; a new participant, unless one is named.
 
         Raises:
-            ValueError: the study has no place to give.
+            ValueError: the study has no place to give, or none to this participant.
         """
         with self.turn():
             study = self.study(study_id)
-            if study.status != "ACTIVE" or not study.free:
-                raise ValueError(f"Study {study_id} is {study.status} with {study.free} free places: none to take.")
-            number = study.counts.total()
-            submission = Submission(
-                id=identifier(self.seed, "submission", study.number, number),
-                study=study,
-                participant=participant or identifier(self.seed, "participant", number),
-                started=self.clock.now(),
-            )
-            self._admit(submission)
-            return submission
+            if study.status != "ACTIVE" or not study.vacant:
+                raise ValueError(f"Study {study_id} is {study.status} with {study.vacant} free places: none to take.")
+            participant = participant or newcomer(self, study)
+            if participant is None:
+                raise ValueError(f"Study {study_id} is for a group in which nobody is left who may take a place.")
+            if reason := barred(self, study, participant):
+                raise ValueError(f"No place in study {study_id} for participant {participant}, who {reason}.")
+            return self._admit(study, participant)
 
-    def _admit(self, submission: Submission) -> None:
-        study = submission.study
+    def _admit(self, study: Study, participant: str) -> Submission:
+        id_ = identifier(self.seed, "submission", study.number, study.counts.total())
+        submission = Submission(id_, study, participant, started=self.clock.now())
         self.submissions[submission.id] = submission
         for rows in (study.submissions, self.in_order):
             insort(rows, submission, key=lambda row: row.order)
@@ -136,6 +135,7 @@ class State(Memory):
         study.counts[submission.status] += 1
         study.held += 1
         self.settle(study)
+        return submission
 
     def start(self, submission_id: str) -> None:
         """The participant opens the study's page."""

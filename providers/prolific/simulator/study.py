@@ -60,6 +60,21 @@ class Study:
         return max(0, self.places - self.held) if self.live else 0
 
     @property
+    def vacant(self) -> int:
+        """Free places that may be taken at this moment, with as many at work as the researcher allows at once."""
+        most = self._limit("max_concurrent_submissions")
+        return self.free if most is None else min(self.free, max(0, most - self.working))
+
+    @property
+    def most_each(self) -> int | None:
+        """How many submissions one participant may have; None is no limit."""
+        return self._limit("max_submissions_per_participant")
+
+    def _limit(self, name: str) -> int | None:
+        limit = int(self.fields["submissions_config"][name])
+        return None if limit < 0 else limit
+
+    @property
     def working(self) -> int:
         """Participants who hold a place and have not finished."""
         return self.counts["RESERVED"] + self.counts["ACTIVE"]
