@@ -17,6 +17,11 @@ from providers.prolific.simulator.message import Message
 from providers.prolific.simulator.study import Study
 from providers.prolific.simulator.submission import HOLDING, STATUSES, UNFINISHED, Submission
 
+RESERVED_SECONDS = 10 * 60.0
+"""How long a place is held for somebody who does not start."""
+REVIEW_SECONDS = 21 * 86400.0
+"""How long a submission awaits review before it is approved by itself."""
+
 
 class State(Memory):
     """What is known, and how it changes. Each public helper may be called from any thread."""
@@ -28,6 +33,8 @@ class State(Memory):
         """Called whenever an active study has a free place."""
         self.on_asked_back: Callable[[Submission], None] = lambda _submission: None
         """Called when a participant is asked to return a submission."""
+        self.on_review: Callable[[Submission], None] = lambda _submission: None
+        """Called when a submission begins to await review."""
 
     def record(  # noqa: PLR0913 - the columns of the ledger
         self,
@@ -65,7 +72,24 @@ class State(Memory):
         holds = status in HOLDING or (submission.holds and not study.live)
         study.held += holds - submission.holds
         submission.holds = holds
+        self._plan_end(submission)
         self.settle(study)
+
+    def _plan_end(self, submission: Submission) -> None:
+        """What Prolific itself does to a submission that stays as it is."""
+        match submission.status:
+            case "RESERVED":
+                # RETURNED is what a participant does, says the document; who never came has done nothing.
+                self._unless_moved(submission, RESERVED_SECONDS, "TIMED-OUT")
+            case "ACTIVE":
+                self._unless_moved(submission, submission.study.fields["maximum_allowed_time"] * 60, "TIMED-OUT")
+            case "AWAITING REVIEW":
+                self._unless_moved(submission, REVIEW_SECONDS, "APPROVED")
+                self.on_review(submission)
+
+    def _unless_moved(self, submission: Submission, seconds: float, end: str) -> None:
+        status = submission.status
+        self.clock.after(seconds, lambda: self.move(submission, end) if submission.status == status else None)
 
     def settle(self, study: Study) -> None:
         """Close a study whose places are all taken and where nobody works; tell the crowd of free places."""
@@ -134,6 +158,7 @@ class State(Memory):
         study.participants[submission.participant] += 1
         study.counts[submission.status] += 1
         study.held += 1
+        self._plan_end(submission)
         self.settle(study)
         return submission
 
@@ -141,8 +166,8 @@ class State(Memory):
         """The participant opens the study's page."""
         self.set_status(submission_id, "ACTIVE")
 
-    def finish(self, submission_id: str) -> None:
-        """The participant hands the work in with the study's first completion code; a late one may have timed out.
+    def finish(self, submission_id: str, code: str | None = None) -> None:
+        """The participant hands the work in, with the study's first completion code unless told; a late one may too.
 
         Raises:
             ValueError: the submission is over already.
@@ -151,7 +176,10 @@ class State(Memory):
             submission = self.submission(submission_id)
             if submission.status not in UNFINISHED:
                 raise ValueError(f"Submission {submission_id} is {submission.status}: there is nothing to finish.")
-            self.hand_in(submission, submission.study.participants_code)
+            codes = submission.study.fields["completion_codes"]
+            known = (one for one in codes if one["actor"] == "participant" and one["code"] == code)
+            first = submission.study.participants_code
+            self.hand_in(submission, first if code is None else next(known, {"code": code, "actions": []}))
 
     def hand_in(self, submission: Submission, code: Mapping[str, Any]) -> None:
         """Complete a submission with a code and carry out what the code asks for."""
