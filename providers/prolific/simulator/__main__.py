@@ -25,6 +25,8 @@ def arguments() -> ArgumentParser:
     parser.add_argument("--seed", type=int, default=default.seed, help="decides ids, crowd and faults")
     parser.add_argument("--speed", type=float, default=default.speed, help="virtual seconds a real second")
     parser.add_argument("--faults", type=float, default=default.faults, help="share of calls that go wrong")
+    parser.add_argument("--misreads", type=float, default=default.misreads, help="share of reads that are not so")
+    parser.add_argument("--visible-after", type=float, default=0.0, help="age of an approval that reads show, seconds")
     parser.add_argument("--token", default=default.token, help="the API token that is accepted")
     parser.add_argument("--currency", default=default.currency, help="currency of the workspace")
     parser.add_argument("--balance", type=int, default=default.balance, help="funds at the start, in minor units")

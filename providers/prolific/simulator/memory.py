@@ -1,7 +1,8 @@
 """Everything the simulated Prolific knows, found by id, and the money that follows from it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from fractions import Fraction
 from http import HTTPStatus
 from threading import RLock
@@ -41,6 +42,8 @@ class Memory:
         self.groups: dict[str, Group] = {}
         self.messages: list[Message] = []
         self.ledger: list[Effect] = []
+        self.visible_after = 0.0
+        """How many seconds old an approval is before reads show it."""
         self._lock = RLock()
 
     @contextmanager
@@ -65,6 +68,14 @@ class Memory:
             ApiError: 404, there is none.
         """
         return _found(self.submissions, submission_id, "submission")
+
+    def seen(self, rows: Sequence[Submission], age: float = 0.0) -> Sequence[Submission]:
+        """The submissions as reads show them, or as reads showed them `age` seconds ago."""
+        if not (age or self.visible_after):
+            return rows
+        moment = self.clock.now() - timedelta(seconds=age)
+        approvals = moment - timedelta(seconds=self.visible_after)
+        return [row for one in rows if (row := one.at(moment, approvals))]
 
     def group(self, group_id: str) -> Group:
         """The participant group with this id, deleted or not.

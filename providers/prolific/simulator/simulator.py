@@ -34,6 +34,10 @@ class Options(Habits):
     """The virtual time at the start; now, unless given."""
     faults: float = 0.0
     """The share of calls, at every endpoint, that get some fault."""
+    misreads: float = 0.0
+    """The share of reads, where a read can go wrong, that show what is not so."""
+    visible_after: float = 0.0
+    """How many virtual seconds old an approval is before reads show it."""
     token: str = "simulator"  # noqa: S105 - it opens nothing but this simulator
     currency: str = "GBP"
     balance: int = 1_000_000
@@ -68,13 +72,14 @@ class Simulator:
         self.url = ""
         self.clock = Clock(options.speed, options.start)
         self.state = State(options.seed, self.clock, options.currency, options.balance)
+        self.state.visible_after = options.visible_after
         self.browser = Browser(self.state)
         browser = self.browser if options.door else None
         self.crowd = Crowd(self.state, options.arrivals, options, browser, on=options.crowd)
         self.reviewer = Reviewer(self.state, options)
         self.faults = Faults(stream(options.seed, "faults"), (endpoint.name for endpoint in ENDPOINTS))
-        if options.faults:
-            self.faults.set([Rule("*", "any", share=options.faults)])
+        shares = {"any": options.faults, "misread": options.misreads}
+        self.faults.set([Rule("*", kind, share=share) for kind, share in shares.items() if share])
         self.calls: deque[Call] = deque(maxlen=CALLS_KEPT)
         self.totals: dict[str, dict[str, int]] = {}
         """For each endpoint: how many calls there were, and how many with each status or fault."""

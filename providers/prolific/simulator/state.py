@@ -72,11 +72,12 @@ class State(Memory):
         holds = status in HOLDING or (submission.holds and not study.live)
         study.held += holds - submission.holds
         submission.holds = holds
-        self._plan_end(submission)
+        self._enter(submission)
         self.settle(study)
 
-    def _plan_end(self, submission: Submission) -> None:
-        """What Prolific itself does to a submission that stays as it is."""
+    def _enter(self, submission: Submission) -> None:
+        """Note the new status, and plan what Prolific itself does to a submission that stays in it."""
+        submission.history.append((self.clock.now(), submission.status))
         match submission.status:
             case "RESERVED":
                 # RETURNED is what a participant does, says the document; who never came has done nothing.
@@ -158,7 +159,7 @@ class State(Memory):
         study.participants[submission.participant] += 1
         study.counts[submission.status] += 1
         study.held += 1
-        self._plan_end(submission)
+        self._enter(submission)
         self.settle(study)
         return submission
 

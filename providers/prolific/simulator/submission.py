@@ -1,6 +1,6 @@
 """One participant's go at a study, in the three shapes that Prolific's document gives it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -36,6 +36,20 @@ class Submission:
     holds: bool = True
     """Whether it keeps its place from others."""
     return_requested: datetime | None = None
+    history: list[tuple[datetime, str]] = field(default_factory=list)
+    """Each status that it got, with the moment."""
+
+    def at(self, moment: datetime, approvals_until: datetime) -> "Submission | None":
+        """The submission as a reader sees it who knows of approvals only up to some moment; None before it began."""
+        known = (
+            word
+            for since, word in reversed(self.history)
+            if since <= (approvals_until if word == "APPROVED" else moment)
+        )
+        status = next(known, None)
+        finished = self.completed if self.completed and self.completed <= moment else None
+        code = self.code if finished else None
+        return None if status is None else replace(self, status=status, completed=finished, code=code)
 
     @property
     def order(self) -> tuple[datetime, str]:

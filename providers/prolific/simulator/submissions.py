@@ -7,6 +7,7 @@ from typing import Any
 
 from providers.prolific.simulator.answer import Answer, ApiError, success
 from providers.prolific.simulator.endpoint import PAGE_SIZE, Request, listing
+from providers.prolific.simulator.reading import worded
 from providers.prolific.simulator.state import State
 from providers.prolific.simulator.submission import STATUSES, Submission
 
@@ -25,7 +26,9 @@ def find(state: State, request: Request) -> Answer:
     if unknown:
         # Prolific would ignore these; a caller who relies on a filter that is not there should learn it here.
         raise ApiError(HTTPStatus.BAD_REQUEST, {name: ["Not supported by the simulator."] for name in unknown})
-    rows = state.study(request.query["study"]).submissions if "study" in request.query else state.in_order
+    every = state.study(request.query["study"]).submissions if "study" in request.query else state.in_order
+    age = request.fault.seconds if request.fault and request.fault.kind == "list_stale" else 0.0
+    rows = state.seen(every, age)
     if "status" in request.query:
         wanted = _status(request.query["status"])
         rows = [row for row in rows if row.status == wanted]
@@ -42,7 +45,7 @@ def _status(text: str) -> str:
     return known[name]
 
 
-def _ordered(rows: list[Submission], ordering: str) -> list[Submission]:
+def _ordered(rows: Sequence[Submission], ordering: str) -> Sequence[Submission]:
     field, backwards = ordering.removeprefix("-"), ordering.startswith("-")
     if field in ORDERINGS:
         return sorted(rows, key=ORDERINGS[field], reverse=backwards)
@@ -53,7 +56,9 @@ def _ordered(rows: list[Submission], ordering: str) -> list[Submission]:
 
 def show(state: State, request: Request) -> Answer:
     """GET submissions/{id}/."""
-    return success(state.submission(request.ids["id"]).detail())
+    (submission,) = state.seen([state.submission(request.ids["id"])])
+    (shown,) = worded([submission.detail()], request.misread)
+    return success(shown)
 
 
 def bulk_approve(state: State, request: Request) -> Answer:
