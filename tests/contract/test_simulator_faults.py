@@ -165,3 +165,19 @@ def test_as_a_process_it_says_where_it_listens_and_ends_on_a_signal(tmp_path):
         assert url.endswith(f":{port_file.read_text()}")
         os.kill(child.pid, signal.SIGTERM)
         assert child.wait(10) == 0
+
+
+def test_as_a_process_it_takes_what_the_crowd_is_like_from_the_command_line():
+    with process("--port", "0", "--door", "--late", "0.25", "--hand-approvals", "0.5", "--misreads", "0.1") as (_, url):
+        state = httpx.get(f"{url}/simulator/state").json()
+        rules = httpx.get(f"{url}/simulator/calls").json()["rules"]
+    assert state["crowd"]["habits"] == {"late": 0.25, "hand_approvals": 0.5}
+    assert state["door"] == {"on": True, "asked": 0, "answered": 0, "submitted": 0, "failed": {}}
+    assert [(rule["kind"], rule["share"]) for rule in rules] == [("misread", 0.1)]
+
+
+def test_as_a_process_it_refuses_shares_that_make_no_sense_in_one_line():
+    command = [sys.executable, "-m", "providers.prolific.simulator", "--late", "0.7", "--returns", "0.7"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].endswith("add up to 1 at most.")

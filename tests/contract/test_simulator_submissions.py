@@ -121,6 +121,8 @@ def test_an_approval_pays_once_and_its_repeat_is_ignored(api):
         "currency": "GBP",
         "places": None,
         "internal_name": "run-1",
+        "group": None,
+        "participants": (),
     }
     assert decide(api, submission, **REJECTION).status_code == 400
 

@@ -6,6 +6,7 @@ from argparse import ArgumentDefaultsHelpFormatter, ArgumentParser
 from dataclasses import fields
 from pathlib import Path
 
+from providers.prolific.simulator.habits import Habits
 from providers.prolific.simulator.server import serve
 from providers.prolific.simulator.simulator import Options, Simulator
 
@@ -24,11 +25,17 @@ def arguments() -> ArgumentParser:
     parser.add_argument("--seed", type=int, default=default.seed, help="decides ids, crowd and faults")
     parser.add_argument("--speed", type=float, default=default.speed, help="virtual seconds a real second")
     parser.add_argument("--faults", type=float, default=default.faults, help="share of calls that go wrong")
+    parser.add_argument("--misreads", type=float, default=default.misreads, help="share of reads that are not so")
+    parser.add_argument("--visible-after", type=float, default=0.0, help="age of an approval that reads show, seconds")
     parser.add_argument("--token", default=default.token, help="the API token that is accepted")
     parser.add_argument("--currency", default=default.currency, help="currency of the workspace")
     parser.add_argument("--balance", type=int, default=default.balance, help="funds at the start, in minor units")
     parser.add_argument("--arrivals", type=float, default=default.arrivals, help="participants a virtual minute")
     parser.add_argument("--no-crowd", dest="crowd", action="store_false", help="nobody comes by themselves")
+    parser.add_argument("--door", action="store_true", help="participants work through the web door of the task's URL")
+    for habit in fields(Habits):
+        flag = f"--{habit.name.replace('_', '-')}"
+        parser.add_argument(flag, type=float, default=habit.default, help=habit.metadata["help"])
     return parser
 
 
@@ -51,10 +58,14 @@ async def run(options: Options, port_file: Path | None) -> None:
 
 def main() -> None:
     """Read the command line and serve."""
-    chosen = vars(arguments().parse_args())
+    parser = arguments()
+    chosen = vars(parser.parse_args())
     port_file = chosen.pop("port_file")
-    names = {field.name for field in fields(Options)}
-    asyncio.run(run(Options(**{name: value for name, value in chosen.items() if name in names}), port_file))
+    try:
+        options = Options(**chosen)
+    except ValueError as error:
+        parser.error(str(error))
+    asyncio.run(run(options, port_file))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Every endpoint of Prolific's API that the simulator answers, with the shape its errors are documented in."""
 
-from providers.prolific.simulator import account, studies, submissions
+from providers.prolific.simulator import account, decisions, groups, messages, studies, submissions
 from providers.prolific.simulator.endpoint import Endpoint
 
 PREFIX = "/api/v1/"
@@ -22,5 +22,18 @@ ENDPOINTS = (
     Endpoint("GET", "submissions/", submissions.find, nested=False),
     Endpoint("POST", "submissions/bulk-approve/", submissions.bulk_approve, nested=False),
     Endpoint("GET", "submissions/{id}/", submissions.show, nested=True),
-    Endpoint("POST", "submissions/{id}/transition/", submissions.transition, nested=True),
+    Endpoint("POST", "submissions/{id}/transition/", decisions.transition, nested=True),
+    Endpoint("POST", "submissions/{id}/request-return/", decisions.request_return, nested=True),
+    Endpoint("GET", "participant-groups/", groups.find, nested=True),
+    Endpoint("POST", "participant-groups/", groups.create, nested=True),
+    Endpoint("GET", "participant-groups/{id}/", groups.show, nested=True),
+    Endpoint("PATCH", "participant-groups/{id}/", groups.change, nested=True),
+    Endpoint("DELETE", "participant-groups/{id}/", groups.delete, nested=True),
+    Endpoint("GET", "participant-groups/{id}/participants/", groups.members, nested=True),
+    Endpoint("POST", "participant-groups/{id}/participants/", groups.add, nested=True),
+    Endpoint("DELETE", "participant-groups/{id}/participants/", groups.remove, nested=True),
+    Endpoint("GET", "messages/", messages.find, nested=False),
+    Endpoint("POST", "messages/", messages.send, nested=False),
+    Endpoint("POST", "messages/bulk/", messages.send_many, nested=False),
+    Endpoint("POST", "messages/participant-group/", messages.send_group, nested=False),
 )

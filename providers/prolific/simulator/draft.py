@@ -3,7 +3,7 @@
 The required fields and their limits are those of CreateStudy and BaseStudy in the document.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from http import HTTPStatus
 from math import ceil, sqrt
 from typing import Any
@@ -27,6 +27,7 @@ DEFAULTS: Mapping[str, Any] = {
     "filters": [],
     "metadata": None,
 }
+ALLOWLIST, BLOCKLIST = "participant_group_allowlist", "participant_group_blocklist"
 SUBMISSIONS_CONFIG: Mapping[str, Any] = {"max_submissions_per_participant": 1, "max_concurrent_submissions": -1}
 
 
@@ -46,10 +47,6 @@ def _is_minutes(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and value >= 1
 
 
-def _is_object(value: object) -> bool:
-    return isinstance(value, dict)
-
-
 def _are_codes(value: object) -> bool:
     if not isinstance(value, list) or not value or not all(isinstance(code, dict) for code in value):
         return False
@@ -63,6 +60,25 @@ def _are_tasks(value: object) -> bool:
         isinstance(value, list)
         and all(isinstance(task, dict) and _is_text(task.get("external_url")) for task in value)
         and all(_is_count(task.get("total_allocation")) for task in value)
+    )
+
+
+def _are_filters(value: object) -> bool:
+    return value is None or (isinstance(value, list) and all(map(_is_filter, value)))
+
+
+def _is_filter(value: object) -> bool:
+    if not isinstance(value, dict) or not _is_text(value.get("filter_id")):
+        return False
+    selected = value.get("selected_values")
+    chosen = isinstance(selected, list) and all(isinstance(one, str) for one in selected)
+    return chosen or isinstance(value.get("selected_range"), dict)
+
+
+def _is_config(value: object) -> bool:
+    """Limits are a number from 1 on, -1 for none, or null for the default."""
+    return isinstance(value, dict) and all(
+        limit is None or limit == -1 or _is_count(limit) for limit in map(value.get, SUBMISSIONS_CONFIG)
     )
 
 
@@ -82,12 +98,13 @@ CHECKS: Mapping[str, tuple[Callable[[object], bool], str]] = {
     "reward": (_is_count, "This field must be a whole number of the sub-currency, 1 or more."),
     "total_available_places": (_is_count, "This field must be a whole number, 1 or more."),
     "access_details": (_are_tasks, "This field must be a list of external_url with total_allocation, or null."),
-    "submissions_config": (_is_object, "This field must be an object."),
+    "submissions_config": (_is_config, "This field must be an object, and its limits 1 or more, or -1."),
+    "filters": (_are_filters, "Give a list of filter_id with selected_values or selected_range, or null."),
 }
 
 
-def checked(fields: Mapping[str, Any], project: str) -> dict[str, Any]:
-    """The fields with defaults filled in.
+def checked(fields: Mapping[str, Any], project: str, groups: Container[str]) -> dict[str, Any]:
+    """The fields of a study, which may speak of these participant groups, with defaults filled in.
 
     Raises:
         ApiError: 400, with the problems by field.
@@ -97,13 +114,17 @@ def checked(fields: Mapping[str, Any], project: str) -> dict[str, Any]:
     if fields.get("project", project) != project:
         problems["project"] = ["There is no such project."]
     if not problems:
-        problems = _time_problems(fields)
+        problems = _time_problems(fields) | _group_problems(fields, groups)
     if problems:
         raise ApiError(HTTPStatus.BAD_REQUEST, problems)
     return {**DEFAULTS, "project": project, "maximum_allowed_time": least_time(fields), **fields} | {
         "completion_codes": [{"actor": "participant"} | code for code in fields["completion_codes"]],
-        "submissions_config": {**SUBMISSIONS_CONFIG, **fields.get("submissions_config", {})},
+        "submissions_config": _config(fields.get("submissions_config", {})),
     }
+
+
+def _config(sent: Mapping[str, Any]) -> dict[str, Any]:
+    return {**SUBMISSIONS_CONFIG, **{name: value for name, value in sent.items() if value is not None}}
 
 
 def least_time(fields: Mapping[str, Any]) -> int:
@@ -117,3 +138,14 @@ def _time_problems(fields: Mapping[str, Any]) -> dict[str, list[str]]:
     if fields.get("maximum_allowed_time", least) < least:
         return {"maximum_allowed_time": [f"For this estimated_completion_time it must be {least} minutes or more."]}
     return {}
+
+
+def _group_problems(fields: Mapping[str, Any], groups: Container[str]) -> dict[str, list[str]]:
+    named = [
+        group
+        for one in fields.get("filters") or []
+        if one["filter_id"] in (ALLOWLIST, BLOCKLIST)
+        for group in one.get("selected_values", [])
+    ]
+    unknown = [group for group in named if group not in groups]
+    return {"filters": [f"There is no participant group {group}." for group in unknown]} if unknown else {}

@@ -1,14 +1,15 @@
 """One call to the API, from its bytes to its answer: fault, token, handler, call log, observer."""
 
 import asyncio
+from collections.abc import Mapping
 from http import HTTPStatus
 from time import monotonic
 
 from aiohttp import web
 
 from providers.prolific.simulator.answer import Answer, ApiError, refusal
-from providers.prolific.simulator.endpoint import Endpoint, Request
-from providers.prolific.simulator.faults import WITHOUT_EFFECT, Fault
+from providers.prolific.simulator.endpoint import Endpoint, Request, positive
+from providers.prolific.simulator.faults import OTHER_SHAPE, WITHOUT_EFFECT, Fault
 from providers.prolific.simulator.simulator import Exchange, Simulator
 
 SERVER_ERROR = Answer(
@@ -20,13 +21,18 @@ LOOK_EVERY = 0.02
 async def serve(simulator: Simulator, endpoint: Endpoint, request: web.Request) -> web.StreamResponse:
     """Answer one call, or spoil it as the faults say."""
     body = await request.read()
-    fault = simulator.faults.draw(endpoint.name)
+    fault = simulator.faults.draw(endpoint.name, positive(request.query.get("page")) or 1)
     kind = fault.kind if fault else ""
+    nested = endpoint.nested != (kind == OTHER_SHAPE)
     if fault and kind == "delay":
         await asyncio.sleep(fault.seconds)
-    answer = None if kind in WITHOUT_EFFECT else _carry_out(simulator, endpoint, request, body)
+    try:
+        call = Request(request.url, request.match_info, body, fault)
+        answer = None if kind in WITHOUT_EFFECT else _carry_out(simulator, endpoint, request.headers, call)
+    except ApiError as error:
+        answer = refusal(error, nested=nested)
     if fault:
-        answer = _spoilt(answer, fault, nested=endpoint.nested)
+        answer = _spoilt(answer, fault, nested=nested)
     simulator.log(endpoint.name, request.path, answer.status if answer else None, kind or None)
     if fault and kind.startswith("hang"):
         await _until_gone(request, fault.seconds)
@@ -37,17 +43,14 @@ async def serve(simulator: Simulator, endpoint: Endpoint, request: web.Request) 
     return web.Response(status=answer.status, body=answer.body, headers=dict(answer.headers))
 
 
-def _carry_out(simulator: Simulator, endpoint: Endpoint, request: web.Request, body: bytes) -> Answer:
-    try:
-        with simulator.state.turn():
-            _check_token(request, simulator.options.token)
-            return endpoint.handle(simulator.state, Request(request.url, request.match_info, body))
-    except ApiError as error:
-        return refusal(error, nested=endpoint.nested)
+def _carry_out(simulator: Simulator, endpoint: Endpoint, headers: Mapping[str, str], call: Request) -> Answer:
+    with simulator.state.turn():
+        _check_token(headers, simulator.options.token)
+        return endpoint.handle(simulator.state, call)
 
 
-def _check_token(request: web.Request, token: str) -> None:
-    if request.headers.get("Authorization") != f"Token {token}":
+def _check_token(headers: Mapping[str, str], token: str) -> None:
+    if headers.get("Authorization") != f"Token {token}":
         raise ApiError(HTTPStatus.UNAUTHORIZED, "Invalid token: send the header `Authorization: Token <token>`.")
 
 

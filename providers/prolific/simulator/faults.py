@@ -10,6 +10,8 @@ from random import Random
 from threading import Lock
 from typing import Any
 
+from providers.prolific.simulator.reading import LATER_PAGES, MISREADS, applicable
+
 MIX = {
     "429": 2.0,
     "429_retry_after": 2.0,
@@ -21,9 +23,12 @@ MIX = {
     "hang_before": 0.5,
     "hang_after": 0.5,
 }
-"""The kinds, and how often each comes when a rule says ``any``."""
-SECONDS = {"delay": 1.0, "429_retry_after": 1.0, "hang_before": 60.0, "hang_after": 60.0}
-"""How long, in real seconds, unless the rule says otherwise: a wait, or the value of Retry-After."""
+"""The kinds, and how often each comes when a rule says ``any``; ``misread`` is any kind of `MISREADS`."""
+OTHER_SHAPE = "other_shape"
+"""An error comes bare where the document nests it, or nested where it is bare."""
+SECONDS = {"delay": 1.0, "429_retry_after": 1.0, "hang_before": 60.0, "hang_after": 60.0, "list_stale": 60.0}
+"""How long unless the rule says otherwise: a wait or the value of Retry-After in real seconds, an age in virtual ones.
+"""
 WITHOUT_EFFECT = frozenset({"429", "429_retry_after", "500_before", "drop_before", "hang_before"})
 
 
@@ -42,7 +47,7 @@ class Rule:
     endpoint: str
     """A name such as ``PATCH studies/{id}/``, or a pattern such as ``POST *`` or ``*``."""
     kind: str
-    """One of `MIX`, or ``any``."""
+    """One of `MIX` or `MISREADS`, `OTHER_SHAPE`, ``any``, ``misread``, or ``list_shifts``, one of `LATER_PAGES`."""
     share: float = 1.0
     """The share of the calls, from 0 to 1."""
     times: int | None = None
@@ -82,12 +87,13 @@ class Faults:
         with self._lock:
             self.rules.insert(0, rule)
 
-    def draw(self, endpoint: str) -> Fault | None:
-        """The fault for one call to `endpoint`, or None."""
+    def draw(self, endpoint: str, page: int = 1) -> Fault | None:
+        """The fault for one call to `endpoint`, which may ask for a page of a listing; or None."""
         with self._lock:
             for rule in self.rules:
-                if fnmatchcase(endpoint, rule.endpoint) and self._random.random() < rule.share:
-                    return self._strike(rule)
+                kinds = _kinds(rule.kind, endpoint, page)
+                if kinds and fnmatchcase(endpoint, rule.endpoint) and self._random.random() < rule.share:
+                    return self._strike(rule, kinds)
         return None
 
     def shown(self) -> list[dict[str, Any]]:
@@ -95,22 +101,36 @@ class Faults:
         with self._lock:
             return [asdict(rule) for rule in self.rules]
 
-    def _strike(self, rule: Rule) -> Fault:
+    def _strike(self, rule: Rule, kinds: dict[str, float]) -> Fault:
         if rule.times is not None:
             rule.times -= 1
             if rule.times == 0:
                 self.rules.remove(rule)
-        kind = rule.kind
-        if kind == "any":
-            (kind,) = self._random.choices(list(MIX), list(MIX.values()))
+        (kind,) = kinds if len(kinds) == 1 else self._random.choices(list(kinds), list(kinds.values()))
         return Fault(kind, SECONDS.get(kind, 0.0) if rule.seconds is None else rule.seconds)
 
     def _check(self, rule: Rule) -> None:
-        if rule.kind != "any" and rule.kind not in MIX:
-            raise ValueError(f"There is no fault {rule.kind!r}: use any, {', '.join(MIX)}.")
-        if not any(fnmatchcase(name, rule.endpoint) for name in self._endpoints):
-            raise ValueError(f"No endpoint matches {rule.endpoint!r}: use *, {', '.join(self._endpoints)}.")
+        known = ("any", "misread", "list_shifts", OTHER_SHAPE, *MIX, *MISREADS)
+        if rule.kind not in known:
+            raise ValueError(f"There is no fault {rule.kind!r}: use {', '.join(known)}.")
+        meant = [name for name in self._endpoints if _kinds(rule.kind, name, page=2)]
+        if not any(fnmatchcase(name, rule.endpoint) for name in meant):
+            raise ValueError(f"No endpoint matches {rule.endpoint!r}: use *, {', '.join(meant)}.")
         if not 0 <= rule.share <= 1:
             raise ValueError(f"A share lies between 0 and 1, not {rule.share}.")
         if (rule.times is not None and rule.times < 1) or (rule.seconds is not None and rule.seconds < 0):
             raise ValueError("A rule strikes once or more, and its seconds are not negative.")
+
+
+def _kinds(kind: str, endpoint: str, page: int) -> dict[str, float]:
+    """What a rule's kind may become on one call, and how often."""
+    match kind:
+        case "any":
+            return MIX
+        case "misread":
+            wanted = list(MISREADS)
+        case "list_shifts":
+            wanted = list(LATER_PAGES)
+        case _:
+            wanted = [kind]
+    return {one: 1.0 for one in wanted if one not in MISREADS or applicable(one, endpoint, page)}

@@ -15,14 +15,19 @@ class Effect:
     at: str
     """Virtual time."""
     kind: str
-    study: str
+    study: str | None
+    """None when the effect is on a participant group, or a message to one."""
     submission: str | None
     amount_minor: int | None
-    """Newly reserved with fees and VAT (published, places set), or what the participant got (approved)."""
+    """Newly reserved with fees and VAT (published, places set), or what the participant got (approved, screened out).
+    """
     currency: str
     places: int | None
-    """The study's places after the effect; None when the effect is on a submission."""
+    """The study's places after the effect; None when the effect is on something else than a study."""
     internal_name: str | None
+    group: str | None
+    participants: tuple[str, ...]
+    """Whom a change of membership really added or removed, or the one who got a message."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,19 @@ async def state(request: web.Request) -> web.Response:
                     "total": minor(now.total()),
                     "available": minor(now.available()),
                 },
-                "crowd": {"on": simulator.crowd.on, "arrivals": simulator.crowd.arrivals},
+                "crowd": {
+                    "on": simulator.crowd.on,
+                    "arrivals": simulator.crowd.arrivals,
+                    "habits": simulator.crowd.habits.shares(),
+                },
+                "door": {
+                    "on": simulator.crowd.browser is not None,
+                    **simulator.browser.tally,
+                    "failed": simulator.browser.failed,
+                },
+                "by_hand": simulator.reviewer.decided,
+                "groups": [group.shown(()) for group in now.groups.values()],
+                "messages": len(now.messages),
                 "studies": [
                     study.short() | {"free": study.free, "submissions": study.submission_counts(STATUSES)}
                     for study in now.studies.values()

@@ -52,10 +52,12 @@ async def serve(simulator: Simulator, stop: asyncio.Event, ready: Callable[[], N
         await web.TCPSite(runner, simulator.options.host, simulator.options.port).start()
         simulator.url = f"http://{simulator.options.host}:{runner.addresses[0][1]}"
         ready()
-        while not stop.is_set():
-            with simulator.state.turn():
-                pass
-            await asyncio.sleep(TICK)
+        async with simulator.browser.sending() as send_waiting:
+            while not stop.is_set():
+                with simulator.state.turn():
+                    pass
+                send_waiting()
+                await asyncio.sleep(TICK)
     finally:
         await runner.cleanup()
 

@@ -7,19 +7,22 @@ from datetime import datetime
 from typing import NamedTuple
 
 from providers.prolific.simulator.api import ENDPOINTS
+from providers.prolific.simulator.browser import Browser
 from providers.prolific.simulator.clock import Clock, stamp
 from providers.prolific.simulator.crowd import Crowd
 from providers.prolific.simulator.faults import Faults, Rule
+from providers.prolific.simulator.habits import Habits
 from providers.prolific.simulator.identity import stream
 from providers.prolific.simulator.ledger import Call
+from providers.prolific.simulator.reviewer import Reviewer
 from providers.prolific.simulator.state import State
 
 CALLS_KEPT = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
-    """What the command line or a test may choose."""
+class Options(Habits):
+    """What the command line or a test may choose; the shares of `Habits` too."""
 
     host: str = "127.0.0.1"
     port: int = 0
@@ -31,6 +34,10 @@ class Options:
     """The virtual time at the start; now, unless given."""
     faults: float = 0.0
     """The share of calls, at every endpoint, that get some fault."""
+    misreads: float = 0.0
+    """The share of reads, where a read can go wrong, that show what is not so."""
+    visible_after: float = 0.0
+    """How many virtual seconds old an approval is before reads show it."""
     token: str = "simulator"  # noqa: S105 - it opens nothing but this simulator
     currency: str = "GBP"
     balance: int = 1_000_000
@@ -38,6 +45,8 @@ class Options:
     crowd: bool = True
     arrivals: float = 25.0
     """Participants who come to a study with room, a virtual minute."""
+    door: bool = False
+    """Participants open the task's page and work through the project's web door."""
 
 
 class Exchange(NamedTuple):
@@ -63,10 +72,14 @@ class Simulator:
         self.url = ""
         self.clock = Clock(options.speed, options.start)
         self.state = State(options.seed, self.clock, options.currency, options.balance)
-        self.crowd = Crowd(self.state, options.arrivals, on=options.crowd)
+        self.state.visible_after = options.visible_after
+        self.browser = Browser(self.state)
+        browser = self.browser if options.door else None
+        self.crowd = Crowd(self.state, options.arrivals, options, browser, on=options.crowd)
+        self.reviewer = Reviewer(self.state, options)
         self.faults = Faults(stream(options.seed, "faults"), (endpoint.name for endpoint in ENDPOINTS))
-        if options.faults:
-            self.faults.set([Rule("*", "any", share=options.faults)])
+        shares = {"any": options.faults, "misread": options.misreads}
+        self.faults.set([Rule("*", kind, share=share) for kind, share in shares.items() if share])
         self.calls: deque[Call] = deque(maxlen=CALLS_KEPT)
         self.totals: dict[str, dict[str, int]] = {}
         """For each endpoint: how many calls there were, and how many with each status or fault."""

@@ -1,5 +1,6 @@
 """The endpoints of studies: a call goes in, the study changes, effects go into the ledger, an answer comes out."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import partial
 from http import HTTPStatus
@@ -22,7 +23,7 @@ CHANGEABLE = frozenset({"internal_name", "total_available_places", "access_detai
 def create(state: State, request: Request) -> Answer:
     """POST studies/: a draft. There is no token, so each call makes one."""
     sent = {name: value for name, value in request.json().items() if name not in READ_ONLY}
-    fields = checked(sent, state.project)
+    fields = checked(sent, state.project, state.groups)
     state.studies_made += 1
     number = state.studies_made
     study = Study(identifier(state.seed, "study", number), number, fields, created=state.clock.now())
@@ -65,7 +66,7 @@ def change(state: State, request: Request) -> Answer:
     sent = {name: value for name, value in request.json().items() if name not in READ_ONLY}
     if isinstance(sent.get("submissions_config"), dict):
         sent["submissions_config"] = study.fields["submissions_config"] | sent["submissions_config"]
-    fields = checked(study.fields | sent, state.project)
+    fields = checked(study.fields | sent, state.project, state.groups)
     if study.published is not None:
         _refuse_frozen(study, fields)
         fields |= _tasks_added(study, sent)
@@ -186,7 +187,11 @@ TRANSITIONS: Mapping[str, tuple[frozenset[str], Callable[[State, Study], None]]]
 
 def count(state: State, request: Request) -> Answer:
     """GET studies/{id}/submissions/counts/."""
-    return success(state.study(request.ids["id"]).submission_counts(STATUSES))
+    study = state.study(request.ids["id"])
+    if not state.visible_after:
+        return success(study.submission_counts(STATUSES))
+    counts = Counter(row.status for row in state.seen(study.submissions))
+    return success({status: counts[status] for status in STATUSES} | {"TOTAL": counts.total()})
 
 
 def price(state: State, request: Request) -> Answer:

@@ -4,7 +4,7 @@ Nothing that can be derived is stored, so places, status and money cannot disagr
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from fractions import Fraction
@@ -60,6 +60,21 @@ class Study:
         return max(0, self.places - self.held) if self.live else 0
 
     @property
+    def vacant(self) -> int:
+        """Free places that may be taken at this moment, with as many at work as the researcher allows at once."""
+        most = self._limit("max_concurrent_submissions")
+        return self.free if most is None else min(self.free, max(0, most - self.working))
+
+    @property
+    def most_each(self) -> int | None:
+        """How many submissions one participant may have; None is no limit."""
+        return self._limit("max_submissions_per_participant")
+
+    def _limit(self, name: str) -> int | None:
+        limit = int(self.fields["submissions_config"][name])
+        return None if limit < 0 else limit
+
+    @property
     def working(self) -> int:
         """Participants who hold a place and have not finished."""
         return self.counts["RESERVED"] + self.counts["ACTIVE"]
@@ -92,7 +107,30 @@ class Study:
     @property
     def spent(self) -> Fraction:
         """Money that has left the workspace."""
-        return cost(self.reward, self.counts["APPROVED"])
+        screened_out = cost(self.screen_out_reward, self.counts["SCREENED OUT"])
+        return cost(self.reward, self.counts["APPROVED"]) + screened_out
+
+    @property
+    def participants_code(self) -> dict[str, Any]:
+        """The completion code that who did the work hands in: the first of the participant's."""
+        codes: list[dict[str, Any]] = self.fields["completion_codes"]
+        return next((code for code in codes if code["actor"] == "participant"), codes[0])
+
+    @property
+    def screen_out_code(self) -> dict[str, Any] | None:
+        """The completion code that screens out, if the researcher set one up."""
+        codes = self.fields["completion_codes"]
+        return next((code for code in codes if _screening(code)), None)
+
+    @property
+    def screen_out_reward(self) -> int:
+        """What a screened-out participant earns, in minor units."""
+        return int(_screening(self.screen_out_code)["fixed_screen_out_reward"]) if self.screen_out_code else 0
+
+    @property
+    def screen_out_slots(self) -> int:
+        """How many may be screened out before the study pauses."""
+        return int(_screening(self.screen_out_code)["slots"]) if self.screen_out_code else 0
 
     @property
     def taken(self) -> int:
@@ -122,3 +160,8 @@ class Study:
     def submission_counts(self, statuses: Iterable[str]) -> dict[str, int]:
         """One number for each status, and TOTAL."""
         return {status: self.counts[status] for status in statuses} | {"TOTAL": self.counts.total()}
+
+
+def _screening(code: Mapping[str, Any]) -> Mapping[str, Any]:
+    actions = (action for action in code["actions"] if action.get("action") == "FIXED_SCREEN_OUT_PAYMENT")
+    return next(actions, {})

@@ -1,6 +1,6 @@
 """One participant's go at a study, in the three shapes that Prolific's document gives it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -35,6 +35,21 @@ class Submission:
     code: str | None = None
     holds: bool = True
     """Whether it keeps its place from others."""
+    return_requested: datetime | None = None
+    history: list[tuple[datetime, str]] = field(default_factory=list)
+    """Each status that it got, with the moment."""
+
+    def at(self, moment: datetime, approvals_until: datetime) -> "Submission | None":
+        """The submission as a reader sees it who knows of approvals only up to some moment; None before it began."""
+        known = (
+            word
+            for since, word in reversed(self.history)
+            if since <= (approvals_until if word == "APPROVED" else moment)
+        )
+        status = next(known, None)
+        finished = self.completed if self.completed and self.completed <= moment else None
+        code = self.code if finished else None
+        return None if status is None else replace(self, status=status, completed=finished, code=code)
 
     @property
     def order(self) -> tuple[datetime, str]:
@@ -51,7 +66,7 @@ class Submission:
             "completed_at": stamp(self.completed),
             "has_siblings": self.study.participants[self.participant] > 1,
             "study_code": self.code,
-            "return_requested": None,
+            "return_requested": stamp(self.return_requested),
         }
 
     def plain(self) -> dict[str, Any]:
@@ -66,6 +81,12 @@ class Submission:
             "entered_code": self.code,
         }
 
+    def asked(self) -> dict[str, Any]:
+        """The shape after a request to return (ReturnRequestedResponse of the document)."""
+        names = ("id", "status", "participant", "return_requested")
+        return {name: value for name, value in self.detail().items() if name in names}
+
     def detail(self) -> dict[str, Any]:
         """The shape on its own (SubmissionDetail of the document)."""
-        return self.plain() | {"parent_study_id": None, "bonus_payments": [], "return_requested": None}
+        asked = stamp(self.return_requested)
+        return self.plain() | {"parent_study_id": None, "bonus_payments": [], "return_requested": asked}

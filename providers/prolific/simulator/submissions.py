@@ -1,32 +1,18 @@
-"""The endpoints of submissions: listing and reading them, and the researcher's decisions on them."""
+"""The endpoints of submissions in numbers: listing them, reading one, and approving many."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from http import HTTPStatus
 from typing import Any
 
 from providers.prolific.simulator.answer import Answer, ApiError, success
 from providers.prolific.simulator.endpoint import PAGE_SIZE, Request, listing
+from providers.prolific.simulator.reading import worded
 from providers.prolific.simulator.state import State
-from providers.prolific.simulator.submission import STATUSES, UNFINISHED, Submission
+from providers.prolific.simulator.submission import STATUSES, Submission
 
 BULK_SECONDS = 10.0
 """How long after its 200 a bulk approval is carried out; the document calls it asynchronous and says no more."""
-LEAST_MESSAGE = 100
-CATEGORIES = (
-    "TOO_QUICKLY",
-    "TOO_SLOWLY",
-    "FAILED_INSTRUCTIONS",
-    "INCOMP_LONGITUDINAL",
-    "FAILED_CHECK",
-    "LOW_EFFORT",
-    "MALINGERING",
-    "NO_CODE",
-    "BAD_CODE",
-    "NO_DATA",
-    "UNSUPP_DEVICE",
-    "OTHER",
-)
 PARAMETERS = frozenset({"study", "status", "page", "page_size", "ordering"})
 ORDERINGS: Mapping[str, Callable[[Submission], Any]] = {
     "submission_reward": lambda row: row.study.reward,
@@ -40,7 +26,9 @@ def find(state: State, request: Request) -> Answer:
     if unknown:
         # Prolific would ignore these; a caller who relies on a filter that is not there should learn it here.
         raise ApiError(HTTPStatus.BAD_REQUEST, {name: ["Not supported by the simulator."] for name in unknown})
-    rows = state.study(request.query["study"]).submissions if "study" in request.query else state.in_order
+    every = state.study(request.query["study"]).submissions if "study" in request.query else state.in_order
+    age = request.fault.seconds if request.fault and request.fault.kind == "list_stale" else 0.0
+    rows = state.seen(every, age)
     if "status" in request.query:
         wanted = _status(request.query["status"])
         rows = [row for row in rows if row.status == wanted]
@@ -57,7 +45,7 @@ def _status(text: str) -> str:
     return known[name]
 
 
-def _ordered(rows: list[Submission], ordering: str) -> list[Submission]:
+def _ordered(rows: Sequence[Submission], ordering: str) -> Sequence[Submission]:
     field, backwards = ordering.removeprefix("-"), ordering.startswith("-")
     if field in ORDERINGS:
         return sorted(rows, key=ORDERINGS[field], reverse=backwards)
@@ -68,69 +56,9 @@ def _ordered(rows: list[Submission], ordering: str) -> list[Submission]:
 
 def show(state: State, request: Request) -> Answer:
     """GET submissions/{id}/."""
-    return success(state.submission(request.ids["id"]).detail())
-
-
-def transition(state: State, request: Request) -> Answer:
-    """POST submissions/{id}/transition/: idempotent as documented, so the same request again is ignored."""
-    submission = state.submission(request.ids["id"])
-    wish = request.json()
-    decide = DECISIONS.get(str(wish.get("action")))
-    if decide is None:
-        raise ApiError(HTTPStatus.BAD_REQUEST, {"action": [f"The simulator knows {', '.join(DECISIONS)}."]})
-    decide(state, submission, wish)
-    return success(submission.plain())
-
-
-def _approve(state: State, submission: Submission, _wish: Mapping[str, Any]) -> None:
-    if submission.status != "APPROVED":
-        _expect(submission, {"AWAITING REVIEW"}, "APPROVE")
-        state.approve(submission)
-
-
-def _reject(state: State, submission: Submission, wish: Mapping[str, Any]) -> None:
-    problems = {}
-    if len(str(wish.get("message") or "")) < LEAST_MESSAGE:
-        problems["message"] = [f"The message must be at least {LEAST_MESSAGE} characters long."]
-    if wish.get("rejection_category") not in CATEGORIES:
-        problems["rejection_category"] = [f"Use one of {', '.join(CATEGORIES)}."]
-    if problems:
-        raise ApiError(HTTPStatus.BAD_REQUEST, problems)
-    if submission.status != "REJECTED":
-        _expect(submission, {"AWAITING REVIEW"}, "REJECT")
-        state.move(submission, "REJECTED")
-        state.record("submission_rejected", submission.study, submission)
-
-
-def _complete(state: State, submission: Submission, wish: Mapping[str, Any]) -> None:
-    codes = [code for code in submission.study.fields["completion_codes"] if code["actor"] == "researcher"]
-    code = next((code for code in codes if code["code"] == wish.get("completion_code")), None)
-    if code is None:
-        raise ApiError(HTTPStatus.BAD_REQUEST, {"completion_code": ["No code of the researcher's matches."]})
-    if submission.code != code["code"]:
-        _expect(submission, UNFINISHED, "COMPLETE")
-        state.record("submission_completed", submission.study, submission)
-        state.hand_in(submission, code)
-
-
-def _send_back(state: State, submission: Submission, _wish: Mapping[str, Any]) -> None:
-    if submission.status != "RETURNED":
-        _expect(submission, UNFINISHED | {"AWAITING REVIEW"}, "RETURN")
-        state.move(submission, "RETURNED")
-        state.record("submission_returned", submission.study, submission)
-
-
-DECISIONS: Mapping[str, Callable[[State, Submission, Mapping[str, Any]], None]] = {
-    "APPROVE": _approve,
-    "REJECT": _reject,
-    "COMPLETE": _complete,
-    "RETURN": _send_back,
-}
-
-
-def _expect(submission: Submission, statuses: Iterable[str], action: str) -> None:
-    if submission.status not in statuses:
-        raise ApiError(HTTPStatus.BAD_REQUEST, f"{action} is not possible: the submission is {submission.status}.")
+    (submission,) = state.seen([state.submission(request.ids["id"])])
+    (shown,) = worded([submission.detail()], request.misread)
+    return success(shown)
 
 
 def bulk_approve(state: State, request: Request) -> Answer:
