@@ -3,24 +3,24 @@
 import fcntl
 import os
 import shutil
-import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from math import ceil
+from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 from uuid import UUID
 
 import typer
 
-from cli import console, launch, runfile, servers, show
+from cli import console, flower, launch, person, runfile, servers, show
 from cli.failure import InputError
 from cli.fleet import Fleet, checkout
-from cli.report import Report, open_reviews, report, submitted
-from cli.stage import CREDENTIAL, Stage, stage
+from cli.report import Report, report, submitted
+from cli.stage import CREDENTIAL, Stage, patiently, stage
 from cli.watch import Progress, Snapshot, snapshot
 from models import migrations, review
 from models.identity import requester_id
@@ -29,10 +29,7 @@ from models.session import transaction
 from models.settings import settings
 from models.task_run import TaskRun
 from providers import account_of, provider_class, provider_of
-from providers.contract import Absent, Done
 from tasks import dispatch
-from tasks.decide import Decision, resolve
-from tasks.rows import to_requests
 
 EXAMPLE = "examples/image-descriptions.yaml"
 KILL_AT = (0.15, 0.5)
@@ -41,6 +38,8 @@ PATIENCE = 240
 """Seconds without any progress after which the demonstration gives up."""
 LOOK = 0.25
 """Seconds between two looks."""
+SERVERS = ("CROWDOPS_DATABASE_URL", "CROWDOPS_BROKER_URL")
+"""What would lead the demonstration to servers of somebody else."""
 
 
 def demo(  # noqa: PLR0913 - each option is one thing to play with
@@ -54,12 +53,13 @@ def demo(  # noqa: PLR0913 - each option is one thing to play with
 ) -> None:
     """Launch a run at a simulated Prolific, kill workers on the way, and compare our rows with the vendor's ledger.
 
+    It plays on embedded servers of its own, whatever CROWDOPS_DATABASE_URL and CROWDOPS_BROKER_URL say.
     With CROWDOPS_PROLIFIC_URL (and the token in CROWDOPS_PROLIFIC_TOKEN) it runs against that vendor instead.
     """
     began = time.monotonic()
     with _home(), stage(seed, faults) as vendor:
         _ask(vendor, yes=yes)
-        with servers.embedded():
+        with servers.embedded(), flower.reserved():
             migrations.upgrade()
             show.opening(vendor, units, seed, faults, as_json=as_json)
             made = _perform(vendor, units, keep=keep, as_json=as_json, began=began)
@@ -76,13 +76,7 @@ def _home() -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise InputError(f"A demonstration is running in {home} already; wait for it, or end it.") from None
-        foreign = urlsplit(settings().prolific_url or "http://127.0.0.1").hostname
-        os.environ["CROWDOPS_HOME"] = str(home)
-        os.environ.setdefault(
-            "CROWDOPS_PROFILE", "quick" if foreign in ("127.0.0.1", "localhost", "::1") else "production"
-        )
-        os.environ.setdefault("CROWDOPS_FLOWER_PORT", str(_free_port(settings().flower_port)))
-        settings.cache_clear()
+        _move_into(home)
         if home.exists():
             # Servers that outlived a killed demonstration are found alive here, and stopped.
             with servers.embedded():
@@ -91,17 +85,16 @@ def _home() -> Iterator[None]:
         yield
 
 
-def _free_port(wanted: int) -> int:
-    """The wanted port, or any other if somebody listens there."""
-    for port in (wanted, 0):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return int(probe.getsockname()[1])
-    raise InputError("There is no free port for Flower.")
+def _move_into(home: Path) -> None:
+    """Let the environment, and so every process that is started, know this home and its own servers only."""
+    # Its workers would carry out whatever a database of somebody else holds, at the simulator.
+    for name in [name for name in os.environ if name.upper() in SERVERS]:
+        del os.environ[name]
+    foreign = urlsplit(settings().prolific_url or "http://127.0.0.1").hostname
+    profile = "quick" if foreign in ("127.0.0.1", "localhost", "::1") else "production"
+    os.environ["CROWDOPS_HOME"] = str(home)
+    os.environ.setdefault("CROWDOPS_PROFILE", profile)
+    settings.cache_clear()
 
 
 def _ask(vendor: Stage, *, yes: bool) -> None:
@@ -117,7 +110,7 @@ class Play:
     run_id: UUID
     fleet: Fleet
     killed: int = 0
-    decided: list[str] = field(default_factory=list)
+    decided: list[person.Decided] = field(default_factory=list)
     tell: Callable[[str], None] = console.say
 
 
@@ -130,9 +123,8 @@ def _perform(vendor: Stage, units: int, *, keep: bool, as_json: bool, began: flo
         quiet = nullcontext(None) if as_json else Progress()
         with quiet as progress:
             _watch(play, progress)
-        made = report(play.run_id, vendor)
-        made.killed, made.decided, made.seconds = play.killed, play.decided, round(time.monotonic() - began, 1)
-        made.flower = f"http://127.0.0.1:{settings().flower_port}"
+        made = report(play.run_id, vendor, play.decided)
+        made.killed, made.seconds, made.flower = play.killed, round(time.monotonic() - began, 1), flower.address()
         show.closing(made, vendor, as_json=as_json)
         if keep:
             show.kept(made, vendor)
@@ -160,10 +152,10 @@ def _launch(vendor: Stage, units: int) -> UUID:
         "name": name,
         "requester": name,
         "budget": wanted.file.budget * ceil(units / len(wanted.rows)),
-        "currency": vendor_side.balance().currency,
+        "currency": patiently(vendor_side.balance).currency,
     }
     wanted = replace(wanted, file=wanted.file.model_copy(update=changes), rows=rows)
-    launch.price(vendor_side, wanted)
+    launch.afford(patiently(lambda: launch.ask(vendor_side, wanted)), wanted)
     return launch.launch(requester, wanted, sandbox=vendor_side.is_sandbox()).run_id
 
 
@@ -222,26 +214,10 @@ def _kill(play: Play) -> None:
 
 
 def _decide(play: Play) -> None:
-    """Look at the vendor for each operation in review, and say what is there, as a person would."""
-    with transaction() as session:
-        waiting = open_reviews(session, play.run_id)
-        requests = to_requests(session, waiting)
-        providers = [provider_of(account_of(row.requester)) for row in waiting]
-    for row, request, provider in zip(waiting, requests, providers, strict=True):
-        (found,) = provider.find([request])
-        match found:
-            case Done():
-                decision = Decision.CONFIRMED
-            case Absent():
-                decision = Decision.RETRY
-            case _:
-                continue
-        result = dict(found.result) if isinstance(found, Done) else None
-        told = f"{row.kind} {row.id}: {row.reason}; the operator looked at the vendor and decided: {decision}"
-        with transaction() as session:
-            resolve(session, row.id, decision, who="demo", note="as the vendor shows it", result=result)
-        play.decided.append(told)
-        play.tell(told)
+    """Settle what is in review, and tell it."""
+    for one in person.decide(play.run_id):
+        play.decided.append(one)
+        play.tell(one.told)
 
 
 def _until_interrupted() -> None:

@@ -12,7 +12,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import func, select
 
-from cli import console, failure, money, servers
+from cli import console, failure, flower, money, servers
 from cli.console import Json
 from models import migrations
 from models.operation import Operation, State
@@ -142,10 +142,9 @@ def _operations() -> Iterator[Finding]:
 
 
 def _flower() -> Iterator[Finding]:
-    address = ("127.0.0.1", settings().flower_port)
     try:
-        socket.create_connection(address, PATIENCE).close()
+        socket.create_connection((flower.HOST, flower.port()), PATIENCE).close()
     except OSError:
-        yield Finding("flower", "note", f"nothing listens on port {address[1]}: `crowdops up` starts Flower")
+        yield Finding("flower", "note", f"nothing listens at {flower.address()}: `crowdops up` starts Flower")
     else:
-        yield Finding("flower", "ok", f"http://{address[0]}:{address[1]}")
+        yield Finding("flower", "ok", flower.address())

@@ -78,13 +78,28 @@ def price(provider: CrowdProvider, wanted: Wanted) -> Price:
         InputError: it costs more than its budget or than the account has, or the vendor refuses to say.
         FailedError: the vendor does not answer, or the account's credential is no good.
     """
-    currency = wanted.file.currency
     try:
-        asked = Price(provider.quote(wanted.pay_minor, currency, wanted.places), provider.balance())
+        asked = ask(provider, wanted)
     except RejectedError as error:
         raise InputError(f"{error} Nothing was launched.") from None
     except ProviderError as error:
         raise FailedError(f"The vendor could not be asked what this costs, so nothing was launched: {error}") from None
+    afford(asked, wanted)
+    return asked
+
+
+def ask(provider: CrowdProvider, wanted: Wanted) -> Price:
+    """What the vendor says, as it says it."""
+    return Price(provider.quote(wanted.pay_minor, wanted.file.currency, wanted.places), provider.balance())
+
+
+def afford(asked: Price, wanted: Wanted) -> None:
+    """Refuse a run that cannot be paid, with the figures.
+
+    Raises:
+        InputError: it costs more than its budget or than the account has.
+    """
+    currency = wanted.file.currency
     for quote in (asked.cost, asked.balance):
         if quote.currency != currency:
             raise InputError(f"The account is in {quote.currency}, the run file in {currency}. Nothing was launched.")
@@ -99,7 +114,6 @@ def price(provider: CrowdProvider, wanted: Wanted) -> Price:
         raise InputError(
             f"{cost}, but the account has {balance} left. Nothing was launched: top it up, or launch less."
         )
-    return asked
 
 
 def rehearse(requester: Requester, wanted: Wanted, *, sandbox: bool) -> Launched:

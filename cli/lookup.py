@@ -64,6 +64,27 @@ def operation(session: Session, typed: str) -> Operation:
     return _one_of(session, Operation, typed, "operation", "See `crowdops ops list`.")
 
 
+def operations(session: Session, typed: Sequence[str]) -> list[Operation]:
+    """The operations of these ids, or beginnings of ids, each once.
+
+    Raises:
+        UnknownNameError: some are not there, and all of these are named.
+        InputError: several ids begin so.
+    """
+    found: dict[UUID, Operation] = {}
+    unknown = []
+    for text in typed:
+        try:
+            row = operation(session, text)
+        except UnknownNameError:
+            unknown.append(repr(text))
+        else:
+            found[row.id] = row
+    if unknown:
+        raise UnknownNameError(f"There is no operation {' or '.join(unknown)}. See `crowdops ops list`.")
+    return list(found.values())
+
+
 def agents(session: Session, of: TaskRun, typed: Sequence[str]) -> list[Agent]:
     """The agents of a run with these ids, or beginnings of ids.
 

@@ -2,7 +2,10 @@
 
 import os
 import pwd
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
+from operator import attrgetter
 from typing import Annotated, Any
 
 import typer
@@ -18,11 +21,14 @@ from models.agent import Agent
 from models.attempt import Attempt
 from models.operation import FINAL, Operation, State
 from models.session import transaction
+from models.status import IllegalMoveError
 from tasks import decide, dispatch
 from tasks.decide import Decision
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 Id = Annotated[str, typer.Argument(metavar="ID", help="The operation's id, or its first 8 digits or more.")]
+Ids = Annotated[list[str], typer.Argument(metavar="ID", help="Operations' ids, or their first 8 digits or more.")]
+_BY_ID = attrgetter("id")
 
 
 @app.command("list")
@@ -106,37 +112,48 @@ def explain(typed: Id, *, as_json: Json = False) -> None:
 
 @app.command()
 @embedded()
-def retry(typed: Id) -> None:
-    """Try again: a refused or withdrawn operation is planned anew, one that waits is sent now."""
+def retry(typed: Ids, *, as_json: Json = False) -> None:
+    """Try again, all or none: what was refused or withdrawn is planned anew, what waits is sent now."""
     with transaction() as session:
-        row = lookup.operation(session, typed)
-        again = decide.retry(session, row.id)
+        rows = sorted(lookup.operations(session, typed), key=_BY_ID)
+        again = _all_or_none(rows, lambda row: decide.retry(session, row.id))
+        data = [_data(row) for row in again]
     dispatch.wake()
-    if again.id != row.id:
-        console.say(f"The {row.kind} is tried again as operation {again.id}, which is {again.state}.")
-    elif again.state is State.PLANNED:
-        console.say(f"Operation {again.id} is due now. If nothing happens, see `crowdops ops explain {again.id}`.")
-    else:
-        console.say(f"Operation {again.id} is {again.state}: there is nothing to try again.")
+    _tell(data, [_tried_again(row, new) for row, new in zip(rows, again, strict=True)], as_json)
+
+
+def _tried_again(row: Operation, new: Operation) -> str:
+    if new.id != row.id:
+        return f"Operation {row.id} ({row.kind}) is tried again as operation {new.id}, which is {new.state}."
+    if new.state is State.PLANNED:
+        return f"Operation {row.id} ({row.kind}) is due now. If nothing happens, see `crowdops ops explain {row.id}`."
+    return f"Operation {row.id} ({row.kind}) is {new.state}: there is nothing to try again."
 
 
 @app.command()
 @embedded()
-def cancel(typed: Id, *, note: Annotated[str, typer.Option(help="Why.")] = "withdrawn") -> None:
-    """Withdraw an operation that is planned and that no worker has taken."""
+def cancel(typed: Ids, *, note: Annotated[str, typer.Option(help="Why.")] = "withdrawn", as_json: Json = False) -> None:
+    """Withdraw, all or none, operations that are planned and that no worker has taken."""
     with transaction() as session:
-        row = decide.cancel(session, lookup.operation(session, typed).id, who=_user(), note=note)
-        behind = session.scalars(select(Operation.id).where(Operation.after_id == row.id).limit(1)).first()
-    console.say(f"Operation {row.id} ({row.kind}) is cancelled: nothing was sent, and nothing will be.")
-    if behind is not None:
-        dispatch.wake()
-        console.say("What waited for it is cancelled with it.")
+        # Of a run's places only the last can be withdrawn, so it goes first.
+        rows = sorted(lookup.operations(session, typed), key=lambda row: (-row.body.get("places", 0), row.id))
+        rows = _all_or_none(rows, lambda row: decide.cancel(session, row.id, who=_user(), note=note))
+        waited = Operation.after_id.in_([row.id for row in rows])
+        leaders = set(session.scalars(select(Operation.after_id).where(waited)))
+        data = [_data(row) for row in rows]
+    dispatch.wake()
+    _tell(data, [_withdrawn(row, leads=row.id in leaders) for row in rows], as_json)
+
+
+def _withdrawn(row: Operation, *, leads: bool) -> str:
+    others = " What waited for it is cancelled with it." if leads else ""
+    return f"Operation {row.id} ({row.kind}) is cancelled: nothing was sent, and nothing will be.{others}"
 
 
 @app.command()
 @embedded()
 def resolve(
-    typed: Id,
+    typed: Ids,
     decision: Annotated[Decision, typer.Argument(help="What you found; `ops explain` says what each one does.")],
     *,
     note: Annotated[str, typer.Option(help="Why; kept with your user name and the time.")],
@@ -146,22 +163,58 @@ def resolve(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Settle an operation that is in review, as you found it at the vendor."""
+    """Settle, all or none, operations that are in review, as you found them at the vendor."""
     told = _pairs(result or [])
     with transaction() as session:
-        row = lookup.operation(session, typed)
-        if row.kind == "draft" and decision is Decision.CONFIRMED and "study_id" not in told:
-            raise InputError("What follows needs the study: add --result study_id=ID, as the vendor shows it.")
-        row = decide.resolve(session, row.id, decision, who=_user(), note=note, result=told)
-        data = _data(row)
+        rows = sorted(lookup.operations(session, typed), key=_BY_ID)
+        _check_results(rows, decision, told)
+        settle = partial(decide.resolve, session, decision=decision, who=_user(), note=note, result=told)
+        rows = _all_or_none(rows, lambda row: settle(row.id))
+        data = [_data(row) for row in rows]
     dispatch.wake()
+    noted = [(row, (row.note or "").splitlines()[-1]) for row in rows]
+    _tell(data, [f"Operation {row.id} ({row.kind}) is {row.state}. Noted: {note}" for row, note in noted], as_json)
+
+
+def _check_results(rows: Sequence[Operation], decision: Decision, told: Mapping[str, str]) -> None:
+    if told and (len(rows) > 1 or decision is not Decision.CONFIRMED):
+        raise InputError("--result belongs to one operation that is confirmed. Nothing was changed.")
+    drafts = [row for row in rows if row.kind == "draft" and decision is Decision.CONFIRMED]
+    if drafts and "study_id" not in told:
+        raise InputError(
+            f"What follows the draft {drafts[0].id} needs the study: resolve it by itself, "
+            "with --result study_id=ID, as the vendor shows it. Nothing was changed."
+        )
+
+
+def _all_or_none(rows: Sequence[Operation], decision: Callable[[Operation], Operation]) -> list[Operation]:
+    """What a decision makes of each row.
+
+    Raises:
+        IllegalMoveError: some rows refuse it, and all of these are named; the transaction must not be committed.
+    """
+    made, refused = [], []
+    for row in rows:
+        try:
+            made.append(decision(row))
+        except IllegalMoveError as error:
+            refused.append(str(error) if str(row.id) in str(error) else f"Operation {row.id}: {error}")
+    if refused:
+        outcome = f"So none of the {len(rows)} operations was changed." if len(rows) > 1 else "Nothing was changed."
+        raise IllegalMoveError("\n".join([*refused, outcome]))
+    return made
+
+
+def _tell(data: list[dict[str, Any]], lines: Sequence[str], as_json: bool) -> None:  # noqa: FBT001 - as typer gave it
+    """What was done, a line for each operation, or an entry for each."""
     if as_json:
         console.document(data)
-    else:
-        console.say(f"Operation {row.id} ({row.kind}) is {row.state}. Noted: {(row.note or '').splitlines()[-1]}")
+        return
+    for line in lines:
+        console.say(line)
 
 
-def _pairs(typed: list[str]) -> dict[str, Any]:
+def _pairs(typed: list[str]) -> dict[str, str]:
     pairs = [text.partition("=") for text in typed]
     for name, _, value in pairs:
         if not name or not value:

@@ -48,6 +48,16 @@ def prepare() -> None:
     Raises:
         ServerError: the home or the socket directory belongs to somebody else.
     """
+    make_home()
+    _prepare_sockets()
+
+
+def make_home() -> None:
+    """Make the home, unless it is there.
+
+    Raises:
+        ServerError: it belongs to somebody else.
+    """
     home = settings().home
     if not home.exists():
         home.mkdir(parents=True, exist_ok=True)
@@ -60,7 +70,6 @@ def prepare() -> None:
         )
     for private in (home / "logs", home / "locks"):
         private.mkdir(mode=0o700, exist_ok=True)
-    _prepare_sockets()
 
 
 def write_private(path: Path, text: str) -> None:

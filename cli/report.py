@@ -9,17 +9,16 @@ from uuid import UUID
 from sqlalchemy import exists, func, select
 from sqlalchemy.orm import Session
 
-from cli.stage import Stage
+from cli.person import GOOD, Decided
+from cli.stage import Stage, patiently
 from models.agent import Agent
-from models.attempt import Attempt, AttemptOutcome
+from models.attempt import Attempt
 from models.operation import Operation, State
 from models.session import transaction
 from models.status import AgentStatus, UnitStatus
 from models.task_run import TaskRun
 from models.unit import Unit
 from providers import account_of, provider_of
-
-GOOD = (AttemptOutcome.DONE, AttemptOutcome.ACCEPTED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +55,8 @@ class Report:
         return asdict(self) | {"ok": not self.problems}
 
 
-def report(run_id: UUID, stage: Stage) -> Report:
-    """Compare what we hold of a run with what the vendor holds."""
+def report(run_id: UUID, stage: Stage, decided: Sequence[Decided]) -> Report:
+    """Compare what we hold of a run with what the vendor holds, and hold every decision against what went wrong."""
     with transaction() as session:
         run = session.get_one(TaskRun, run_id)
         units = _units(session, run_id)
@@ -65,7 +64,8 @@ def report(run_id: UUID, stage: Stage) -> Report:
         ours = _ours(session, run_id)
     theirs = _ledger(run, stage) if stage.simulated else _listing(run)
     made = Report(run.name, units, kinds, stage.calls() if stage.simulated else {}, _count(ours), _count(theirs))
-    made.problems = _unfinished(units, kinds) + _differences(ours, theirs)
+    made.decided = [one.told for one in decided]
+    made.problems = _unfinished(units, kinds) + _differences(ours, theirs) + _unexplained(decided)
     return made
 
 
@@ -131,7 +131,8 @@ def _listing(run: TaskRun) -> Effects:
     with transaction() as session:
         account = account_of(session.get_one(TaskRun, run.id).requester)
         effects = Counter({key: times for key, times in _ours(session, run.id).items() if key[0] != "approve"})
-    for page in provider_of(account).observe(run.facts):
+    provider = provider_of(account)
+    for page in patiently(lambda: list(provider.observe(run.facts))):
         effects.update(("approve", row.submission_id) for row in page if row.status is AgentStatus.APPROVED)
     return effects
 
@@ -150,9 +151,9 @@ def _differences(ours: Effects, theirs: Effects) -> list[str]:
     return told
 
 
-def open_reviews(session: Session, run_id: UUID) -> Sequence[Operation]:
-    """Operations that wait for a person."""
-    return session.scalars(select(Operation).where(Operation.run_id == run_id, Operation.state == State.REVIEW)).all()
+def _unexplained(decided: Sequence[Decided]) -> list[str]:
+    """A person may only be needed where a request went wrong."""
+    return [f"it came to a person without a fault: {one.told}" for one in decided if not one.faults]
 
 
 def submitted(session: Session, run_id: UUID, most: int) -> Sequence[Agent]:

@@ -1,6 +1,6 @@
 """What the demonstration says to a person: where everything is at the start, and the report at the end."""
 
-from cli import console
+from cli import console, flower
 from cli.report import Report
 from cli.stage import Stage
 from models.settings import settings
@@ -17,7 +17,7 @@ def opening(vendor: Stage, units: int, seed: int, faults: float, *, as_json: boo
         console.say(f"It spoils {faults:.0%} of the calls: before and after the effect, by errors, delays and silence.")
     else:
         console.say(f"The vendor is {vendor.url}")
-    console.say(f"Flower shows the workers at http://127.0.0.1:{settings().flower_port}")
+    console.say(f"Flower shows the workers at {flower.address()}")
     console.say(f"Logs are in {settings().home / 'logs'}")
     console.say(f"Launching {units} units; submitted work is approved, and the worker is killed twice on the way.")
 

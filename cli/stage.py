@@ -4,20 +4,27 @@ import json
 import os
 import subprocess
 import sys
+import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from cli.failure import FailedError
 from models.settings import settings
+from providers.errors import AccountError, ProviderError, RejectedError
 from providers.prolific.client import Client
 
 TOKEN = "CROWDOPS_PROLIFIC_TOKEN"  # noqa: S105 - the name of a variable, not a secret
 CREDENTIAL = f"env:{TOKEN}"
 STOPPING = 10
 """Seconds that the simulator may take to stop."""
+TRIES, PAUSE = 20, 0.25
+"""How often a read that fails is made, and the seconds in between."""
+
+Answer = TypeVar("Answer")
 
 
 class StageError(FailedError):
@@ -72,11 +79,29 @@ def stage(seed: int, faults: float) -> Iterator[Stage]:
             settings.cache_clear()
 
 
+def patiently(read: Callable[[], Answer]) -> Answer:
+    """The answer to a read, which is made again while calls are spoilt.
+
+    Raises:
+        RejectedError: the vendor refuses it.
+        AccountError: the credential is no good.
+        ProviderError: it failed every time.
+    """
+    for _ in range(TRIES - 1):
+        try:
+            return read()
+        except (RejectedError, AccountError):
+            raise
+        except ProviderError:
+            time.sleep(PAUSE)
+    return read()
+
+
 def _account(url: str, *, simulated: bool) -> Stage:
     """The first workspace of the token's user, and its first project."""
     client = Client(CREDENTIAL, url)
-    workspace = next(iter(client.workspaces()), None)
-    project = next(iter(client.projects(workspace)), None) if workspace else None
+    workspace = next(iter(patiently(client.workspaces)), None)
+    project = next(iter(patiently(partial(client.projects, workspace))), None) if workspace else None
     if workspace is None or project is None:
         raise StageError(f"The account at {url} has no workspace with a project; make one there first.")
     return Stage(url, workspace, project, simulated)

@@ -4,9 +4,10 @@ import signal
 
 from honcho.manager import Manager
 
-from cli import fleet, servers
+from cli import console, fleet, flower, servers
 from cli.failure import FailedError
 from models import migrations
+from models.settings import settings
 
 ASKED = (0, 128 + signal.SIGINT, 128 + signal.SIGTERM)
 """How honcho ends when a person, or a service manager, asked for it."""
@@ -14,8 +15,11 @@ ASKED = (0, 128 + signal.SIGINT, 128 + signal.SIGTERM)
 
 def up() -> None:
     """Run worker, beat and Flower, with the servers they need, until Ctrl-C."""
-    with servers.embedded():
+    wanted = settings().flower_port
+    with servers.embedded(), flower.reserved():
         migrations.upgrade()
+        other = f", because somebody listens on port {wanted}" if flower.port() != wanted else ""
+        console.say(f"Flower shows the workers at {flower.address()}{other}")
         manager = Manager()
         for name, command in fleet.commands().items():
             manager.add_process(name, command, env=fleet.environment(), cwd=str(fleet.checkout()))

@@ -11,6 +11,12 @@ from models.settings import settings
 from providers.prolific.simulator.server import running
 from providers.prolific.simulator.simulator import Options
 
+NOBODYS = {
+    "CROWDOPS_DATABASE_URL": "postgresql+psycopg://nobody@127.0.0.1:1/production",
+    "CROWDOPS_BROKER_URL": "redis://127.0.0.1:1/0",
+}
+"""Servers that a developer may have named for real work; a demonstration that used them would end at once."""
+
 
 @pytest.fixture
 def demo(temporary_home):
@@ -18,7 +24,7 @@ def demo(temporary_home):
 
     def run(*options, **environment):
         with temporary_home():
-            names = os.environ | {"CROWDOPS_HOME": str(settings().home)} | environment
+            names = os.environ | {"CROWDOPS_HOME": str(settings().home)} | NOBODYS | environment
             command = [sys.executable, "-m", "cli.main", "demo", "--json", *options]
             done = subprocess.run(command, env=names, capture_output=True, text=True, timeout=110, check=False)
         assert done.stdout, done.stderr

@@ -2,6 +2,7 @@
 
 from uuid import UUID
 
+import pytest
 from sqlalchemy import update
 
 from models.agent import Agent
@@ -10,13 +11,25 @@ from models.session import transaction
 from tasks import engine
 from tests.integration.scene import DECISION
 
+REFUSING = {
+    "resolve": [State.REVIEW, State.PLANNED, State.CONFIRMED],
+    "cancel": [State.PLANNED, State.REVIEW, State.CONFIRMED],
+    "retry": [State.PLANNED, State.REVIEW, State.CONFIRMED],
+}
+"""States of which each verb accepts only the first."""
+
+
+def placed(operation, state):
+    """Bring an operation into a state."""
+    with transaction() as session:
+        moved = update(Operation).where(Operation.id == operation.id)
+        session.execute(moved.values(state=state, reason="attempts used up"))
+    return operation
+
 
 def in_review(operation):
     """Bring an operation to where a person must decide."""
-    with transaction() as session:
-        moved = update(Operation).where(Operation.id == operation.id)
-        session.execute(moved.values(state=State.REVIEW, reason="attempts used up"))
-    return operation
+    return placed(operation, State.REVIEW)
 
 
 def test_approving_plans_one_payment_each_however_often_it_is_said(crowdops, data, scene):
@@ -112,7 +125,7 @@ def test_a_review_is_resolved_with_a_note_of_who_and_why(crowdops, data, scene):
     (approval,) = scene.approve(run, *scene.completed(run))
     in_review(approval)
     assert "--note" in crowdops("ops", "resolve", approval.id, "confirmed", code=2)
-    told = data("ops", "resolve", approval.id, "confirmed", "--note", "seen in the app")
+    (told,) = data("ops", "resolve", approval.id, "confirmed", "--note", "seen in the app")
     assert told["state"] == "confirmed"
     assert told["note"].endswith("confirmed: seen in the app")
     assert scene.units() == ["accepted"]
@@ -136,10 +149,78 @@ def test_an_operation_is_cancelled_only_while_nobody_has_taken_it(crowdops, scen
     assert "What waited for it is cancelled with it" in crowdops("ops", "cancel", draft)
     assert "is cancelled, so it cannot be withdrawn" in crowdops("ops", "cancel", draft, code=2)
     again = crowdops("ops", "retry", draft)
-    assert "is tried again as operation" in again
+    assert f"Operation {draft} (draft) is tried again as operation" in again
     assert crowdops("ops", "retry", draft) == again
     assert "It was tried again as operation" in crowdops("ops", "explain", draft)
     fresh = next(row for row in scene.operations("draft") if row.state is State.PLANNED)
     assert "is due now" in crowdops("ops", "retry", fresh.id)
     engine.claim([fresh.id])
     assert "is sending, so it cannot be withdrawn" in crowdops("ops", "cancel", fresh.id, code=2)
+
+
+def test_many_reviews_are_resolved_by_one_command(crowdops, scene):
+    run = scene.live(3)
+    approvals = [str(in_review(row).id) for row in scene.approve(run, *scene.completed(run, 3))]
+    # Said twice, or by its beginning, an operation is still one.
+    words = ("ops", "resolve", *approvals, approvals[0][:13], "confirmed", "--note", "seen in the app")
+    told = crowdops(*words).splitlines()
+    assert len(told) == 3
+    for one in approvals:
+        assert any(line.startswith(f"Operation {one} (approve) is confirmed. Noted: ") for line in told)
+    assert scene.units() == ["accepted"] * 3
+    assert all("confirmed: seen in the app" in row.note for row in scene.operations("approve"))
+
+
+def test_what_was_done_is_one_json_entry_an_operation(data, scene):
+    run = scene.live(2)
+    approvals = sorted(str(in_review(row).id) for row in scene.approve(run, *scene.completed(run, 2)))
+    told = data("ops", "resolve", *approvals, "retry", "--note", "not there")
+    assert [(row["id"], row["state"]) for row in told] == [(one, "planned") for one in approvals]
+    assert [row["state"] for row in data("ops", "retry", *approvals)] == ["planned"] * 2
+    assert [row["state"] for row in data("ops", "cancel", *approvals)] == ["cancelled"] * 2
+    again = data("ops", "retry", *approvals)
+    assert {row["id"] for row in again}.isdisjoint(approvals)
+    assert [row["state"] for row in again] == ["planned"] * 2
+
+
+@pytest.mark.parametrize("words", [("resolve", "confirmed", "--note", "x"), ("cancel",), ("retry",)])
+def test_one_operation_that_refuses_keeps_all_from_being_changed(crowdops, scene, words):
+    run = scene.live(3)
+    verb, *rest = words
+    good, *bad = scene.approve(run, *scene.completed(run, 3))
+    for row, state in zip((good, *bad), REFUSING[verb], strict=True):
+        placed(row, state)
+    told = crowdops("ops", verb, *(row.id for row in (*bad, good)), *rest, code=2)
+    for row in bad:
+        assert f"Operation {row.id} is" in told
+    assert str(good.id) not in told
+    assert "So none of the 3 operations was changed." in told
+    assert [scene.get(Operation, row.id).state for row in (good, *bad)] == REFUSING[verb]
+    assert scene.get(Operation, good.id).note is None
+
+
+def test_every_id_that_is_not_there_is_named_and_nothing_is_changed(crowdops, scene):
+    scene.plan(1)
+    draft = scene.only("draft").id
+    told = crowdops("ops", "cancel", "12345678", draft, "nonsense", code=3)
+    assert "There is no operation '12345678' or 'nonsense'." in told
+    assert scene.only("draft").state is State.PLANNED
+
+
+def test_the_last_places_of_a_run_are_withdrawn_in_whatever_order_they_are_named(crowdops, scene):
+    scene.plan(4)
+    places = sorted(scene.operations("launch"), key=lambda row: row.body["places"])
+    assert f"Operation {places[1].id}: The launch of place 2 cannot be withdrawn" in crowdops(
+        "ops", "cancel", places[1].id, places[2].id, code=2
+    )
+    crowdops("ops", "cancel", *(row.id for row in places[1:]))
+    assert [scene.get(Operation, row.id).state for row in places] == [State.PLANNED, *[State.CANCELLED] * 3]
+
+
+def test_a_result_belongs_to_one_operation_that_is_confirmed(crowdops, scene):
+    scene.plan(1)
+    draft, publish = in_review(scene.only("draft")), in_review(scene.only("publish"))
+    words = ("--note", "x", "--result", "study_id=s1")
+    assert "one operation" in crowdops("ops", "resolve", draft.id, publish.id, "confirmed", *words, code=2)
+    assert "that is confirmed" in crowdops("ops", "resolve", draft.id, "retry", *words, code=2)
+    assert scene.only("draft").state is State.REVIEW
