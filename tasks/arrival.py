@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import func, select, tuple_
 from sqlalchemy.orm import Session
 
 from models.agent import Agent
@@ -16,6 +16,7 @@ from models.identity import agent_id, worker_id
 from models.session import transaction
 from models.status import AGENT_LIVE, UNIT_OF_AGENT, AgentStatus
 from models.task_run import TaskRun
+from models.unit import Unit
 from providers import account_of, provider_class, provider_for
 from providers.contract import Observation
 from providers.errors import RejectedError
@@ -28,6 +29,22 @@ AT_WORK = AGENT_LIVE | {AgentStatus.TIMEOUT, AgentStatus.COMPLETED}
 
 class RefusedError(Exception):
     """A worker does not get what they asked for; the message says why."""
+
+
+class NotTheirsError(RefusedError):
+    """The submission is somebody else's."""
+
+
+class OverError(RefusedError):
+    """The submission is over or settled, so there is nothing to do for it."""
+
+
+class SecondUnitError(RefusedError):
+    """The worker has as much work of the run as one worker may have."""
+
+
+class WrongCodeError(RefusedError):
+    """The completion code is none of the run's."""
 
 
 class ConflictError(RefusedError):
@@ -50,8 +67,10 @@ def arrive(run_id: UUID, submission: str, worker: str) -> Arrival:
     """Give a worker their unit's data; the vendor is asked about a submission that is not known yet, once.
 
     Raises:
-        RefusedError: the submission is over, or is somebody else's.
-        UnknownError: the run has no such submission at the vendor.
+        NotTheirsError: the submission is somebody else's.
+        OverError: it is over.
+        SecondUnitError: the worker has enough work of this run under other submissions.
+        UnknownError: the run has no such submission at the vendor, or the vendor does not say how it stands.
         ProviderError: the vendor did not answer; nothing was written.
     """
     with transaction() as session:
@@ -74,18 +93,33 @@ def arrive(run_id: UUID, submission: str, worker: str) -> Arrival:
 
 def _assert_at_work(seen: Observation, worker: str) -> None:
     if seen.worker_name != worker:
-        raise RefusedError("This submission is somebody else's.")
-    if seen.status is None or seen.status not in AGENT_LIVE:
-        raise RefusedError(f"This submission is {seen.word.lower()} at the vendor, so there is no work to do for it.")
+        raise NotTheirsError("This submission is somebody else's.")
+    if seen.status is None:
+        raise UnknownError("The vendor does not say yet how this submission stands; try again in a moment.")
+    if seen.status not in AGENT_LIVE:
+        raise OverError(f"This submission is {seen.word.lower()} at the vendor, so there is no work to do for it.")
 
 
 def _data(session: Session, run: TaskRun, agent: Agent, worker: str) -> Arrival:
+    if agent.task_run_id != run.id:
+        raise UnknownError("This submission belongs to another run.")
     if agent.worker_id != worker_id(run.provider_type, worker):
-        raise RefusedError("This submission is somebody else's.")
+        raise NotTheirsError("This submission is somebody else's.")
     if agent.unit is None or UNIT_OF_AGENT[agent.status] is None:
-        raise RefusedError(f"This submission is {agent.status}, so there is no work to do for it.")
+        raise OverError(f"This submission is {agent.status}, so there is no work to do for it.")
     session.flush()
+    _assert_within_limit(session, run, agent)
     return Arrival(agent.id, agent.unit.assignment.data)
+
+
+def _assert_within_limit(session: Session, run: TaskRun, agent: Agent) -> None:
+    """The vendor holds the same limit; a study that was changed there must not give one worker everything."""
+    limit = run.args.get("maximum_units_per_worker", 1)
+    mine = (Agent.task_run_id == run.id, Agent.worker_id == agent.worker_id)
+    earlier = tuple_(Agent.created_at, Agent.id) < tuple_(agent.created_at, agent.id)
+    held = select(func.count()).select_from(Agent).join(Unit, Unit.agent_id == Agent.id).where(*mine, earlier)
+    if session.scalars(held).one() >= limit:
+        raise SecondUnitError("You have as much work of this study as one person may have, under other submissions.")
 
 
 def hand_in(run_id: UUID, agent: UUID, code: str, data: dict[str, Any]) -> str | None:
@@ -94,7 +128,8 @@ def hand_in(run_id: UUID, agent: UUID, code: str, data: dict[str, Any]) -> str |
     Raises:
         UnknownError: the run has no such agent.
         ConflictError: they handed in something else before.
-        RefusedError: the code is none of the run's, or the submission is over.
+        WrongCodeError: the code is none of the run's.
+        OverError: the submission is over.
     """
     with transaction() as session:
         run = session.get_one(TaskRun, run_id)
@@ -103,12 +138,12 @@ def hand_in(run_id: UUID, agent: UUID, code: str, data: dict[str, Any]) -> str |
         if row is None:
             raise UnknownError("This run has no such agent.")
         if code not in run.args["completion_codes"]:
-            raise RefusedError("That is not a completion code of this study.")
+            raise WrongCodeError("That is not a completion code of this study.")
         if row.data is not None and row.data != data:
             raise ConflictError("Something else was handed in for this submission before; that is kept.")
         if row.data is None:
             if row.status not in AT_WORK:
-                raise RefusedError(f"This submission is {row.status}, so nothing can be handed in for it.")
+                raise OverError(f"This submission is {row.status}, so nothing can be handed in for it.")
             row.hand_in(data)
             row.submitted_at = session.scalars(select(now())).one()
         return provider_class(run.provider_type).return_url(code)
