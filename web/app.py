@@ -1,0 +1,78 @@
+"""The web process: HTTP requests of tasks' pages go in, what `tasks.arrival` says about them comes out as JSON."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Annotated, Any
+from uuid import UUID
+
+from anyio import CapacityLimiter, to_thread
+from fastapi import APIRouter, Depends, FastAPI, Request
+from starlette.responses import JSONResponse
+
+from models.settings import settings
+from tasks import arrival
+from web import health, refusals
+from web.body import Wish, Work, read
+from web.origins import RunOrigins
+from web.page import Page, page_of
+
+ASKING = 16
+"""Workers for whom the vendor is asked at a time; the others wait, and a vendor that hangs holds up no hand-in."""
+OFF = False
+"""Telemetry would carry the ids of workers and submissions out of the process, whatever the environment wants."""
+
+router = APIRouter()
+
+
+@router.post("/api/v1/agents")
+async def arrive(request: Request, page: Annotated[Page, Depends(page_of)]) -> JSONResponse:
+    """Give a worker the data of their unit; the same submission again gets the same."""
+    wish = await read(request, Wish)
+    page.assert_means(wish.provider, wish.account, wish.run)
+    limiter: CapacityLimiter = request.app.state.asking
+    found = await to_thread.run_sync(arrival.arrive, page.run_id, wish.submission, wish.worker, limiter=limiter)
+    return JSONResponse({"id": str(found.agent_id), "data": found.data})
+
+
+@router.post("/api/v1/agents/{agent}/submit")
+async def submit(request: Request, agent: str, page: Annotated[Page, Depends(page_of)]) -> JSONResponse:
+    """Keep what a worker did; the same again changes nothing."""
+    work = await read(request, Work)
+    redirect = await to_thread.run_sync(arrival.hand_in, page.run_id, _agent_id(agent), work.code, work.data)
+    return JSONResponse({"redirect": redirect})
+
+
+@router.get("/healthz")
+async def healthz() -> JSONResponse:
+    """Whether this process can do its work."""
+    down = await health.down()
+    return JSONResponse({"ok": not down} | ({"down": down} if down else {}), 503 if down else 200)
+
+
+def _agent_id(text: str) -> UUID:
+    """An id that is none is unknown like any other."""
+    try:
+        return UUID(text)
+    except ValueError:
+        raise arrival.UnknownError("This run has no such agent.") from None
+
+
+@asynccontextmanager
+async def _lifespan(made: FastAPI) -> AsyncIterator[None]:
+    """Refuse to start with settings that cannot be used."""
+    settings().database()
+    made.state.asking = CapacityLimiter(ASKING)
+    yield
+
+
+def make() -> FastAPI:
+    """The application, without pages of documentation."""
+    silent: Any = {"tracing": OFF, "metrics": OFF, "logs": OFF, "auto_configure": OFF}
+    made = FastAPI(openapi_url=None, redirect_slashes=False, telemetry=silent, lifespan=_lifespan)
+    made.add_middleware(RunOrigins)
+    made.include_router(router)
+    refusals.install(made)
+    return made
+
+
+app = make()

@@ -1,0 +1,84 @@
+"""What went wrong goes in, a refusal by name comes out: a status, a word for programs and a sentence for people."""
+
+import logging
+from collections.abc import Mapping
+from http import HTTPStatus
+from math import ceil
+
+from fastapi import FastAPI, Request
+from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse
+
+from providers.errors import AccountError, ProviderError, ThrottledError
+from tasks import arrival
+
+log = logging.getLogger(__name__)
+
+SOON, LATER = 5, 60
+"""Seconds until it is worth trying again: by itself, or once a person has mended something."""
+BY_NAME: Mapping[type[arrival.RefusedError], tuple[int, str]] = {
+    arrival.NotTheirsError: (403, "not_yours"),
+    arrival.UnknownError: (404, "unknown"),
+    arrival.SecondUnitError: (409, "second_unit"),
+    arrival.ConflictError: (409, "conflict"),
+    arrival.OverError: (410, "over"),
+    arrival.WrongCodeError: (400, "wrong_code"),
+}
+
+
+class DeniedError(Exception):
+    """The door itself says no."""
+
+    def __init__(self, status: int, name: str, detail: str, **headers: str) -> None:
+        """Keep what is answered; a header's name is written with underscores."""
+        super().__init__(detail)
+        self.status, self.name, self.detail = status, name, detail
+        self.headers = {word.replace("_", "-"): value for word, value in headers.items()}
+
+
+def install(app: FastAPI) -> None:
+    """Answer every refusal and failure in one form."""
+    for kind in (DeniedError, HTTPException, arrival.RefusedError, ProviderError, SQLAlchemyError):
+        app.add_exception_handler(kind, _answer)
+    app.add_exception_handler(Exception, _answer)
+
+
+def _answer(_request: Request, error: Exception) -> JSONResponse:
+    denied = error if isinstance(error, DeniedError) else _denied(error)
+    return JSONResponse({"error": denied.name, "detail": denied.detail}, denied.status, denied.headers)
+
+
+def _denied(error: Exception) -> DeniedError:
+    match error:
+        case HTTPException():
+            status = HTTPStatus(error.status_code)
+            return DeniedError(status, status.name.lower(), f"{status.phrase}.", **dict(error.headers or {}))
+        case arrival.RefusedError():
+            return DeniedError(*BY_NAME.get(type(error), (403, "refused")), str(error))
+        case ProviderError():
+            return _silent(error)
+        case SQLAlchemyError():
+            return _database(error)
+    return DeniedError(500, "failed", "Something went wrong here. Please try again later.")
+
+
+def _silent(error: ProviderError) -> DeniedError:
+    log.warning("A worker had to be put off: %s", error)
+    wait = ceil(error.retry_after or SOON) if isinstance(error, ThrottledError) else SOON
+    seconds = LATER if isinstance(error, AccountError) else wait
+    told = f"The vendor does not answer at the moment. Please try again in {seconds} seconds."
+    return DeniedError(503, "vendor_silent", told, Retry_After=str(seconds))
+
+
+def _database(error: SQLAlchemyError) -> DeniedError:
+    """Nothing of the error's text is told or logged, since the database quotes what it was given."""
+    if isinstance(error, DataError):
+        return DeniedError(422, "malformed", "The request holds a character or a number that cannot be stored.")
+    state = getattr(error.orig, "sqlstate", None) if isinstance(error, DBAPIError) else None
+    log.error("The database failed a worker's request: %s, SQLSTATE %s", type(error).__name__, state)
+    if isinstance(error, OperationalError | InterfaceError | PoolTimeoutError):
+        told = f"The database does not answer at the moment. Please try again in {SOON} seconds."
+        return DeniedError(503, "database_down", told, Retry_After=str(SOON))
+    return DeniedError(500, "failed", "Something went wrong here. Please try again later.")
