@@ -5,6 +5,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -15,6 +16,8 @@ from honcho.environ import parse_procfile
 from cli.failure import FailedError
 from models.settings import settings
 
+HOST = "127.0.0.1"
+"""Where those of them listen that do."""
 PATIENCE = 20
 """Seconds that a process may take to stop before it is killed."""
 
@@ -45,6 +48,17 @@ def environment() -> dict[str, str]:
     """What the processes inherit: this Python first on the path, and the same home whatever their directory."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
     return {**os.environ, "PATH": path, "CROWDOPS_HOME": str(settings().home), "PYTHONUNBUFFERED": "1"}
+
+
+def free_port(wanted: int) -> int:
+    """The port that is wanted, or any other if somebody listens there."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, wanted))
+        except OSError:
+            probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])
 
 
 class Fleet:

@@ -1,5 +1,6 @@
 """`crowdops up`: the embedded servers, the newest schema, and the Procfile's processes under honcho until Ctrl-C."""
 
+import os
 import signal
 
 from honcho.manager import Manager
@@ -14,10 +15,11 @@ ASKED = (0, 128 + signal.SIGINT, 128 + signal.SIGTERM)
 
 
 def up() -> None:
-    """Run worker, beat and Flower, with the servers they need, until Ctrl-C."""
+    """Run worker, beat, Flower and the workers' door, with the servers they need, until Ctrl-C."""
     wanted = settings().flower_port
     with servers.embedded(), flower.reserved():
         migrations.upgrade()
+        _open_door()
         other = f", because somebody listens on port {wanted}" if flower.port() != wanted else ""
         console.say(f"Flower shows the workers at {flower.address()}{other}")
         manager = Manager()
@@ -26,3 +28,18 @@ def up() -> None:
         manager.loop()
     if manager.returncode not in ASKED:
         raise FailedError("A process ended by itself, so all were stopped; its last lines are above.")
+
+
+def _open_door() -> None:
+    """Let the web process listen on the port that is wanted, or on any other if nobody outside was told of that one."""
+    wanted = settings().web_port
+    port = fleet.free_port(wanted)
+    if port != wanted and settings().web_url is not None:
+        raise FailedError(
+            f"Somebody listens on port {wanted}, where the web process is to answer for CROWDOPS_WEB_URL. "
+            "End it, or set CROWDOPS_WEB_PORT to another port and lead that address there."
+        )
+    os.environ["CROWDOPS_WEB_PORT"] = str(port)
+    settings.cache_clear()
+    other = f", because somebody listens on port {wanted}" if port != wanted else ""
+    console.say(f"Tasks' pages get their data at http://{fleet.HOST}:{port}{other}")
