@@ -10,6 +10,7 @@ from fastapi import APIRouter, Depends, FastAPI, Request
 from starlette.responses import JSONResponse
 
 from models.settings import settings
+from providers import installed
 from tasks import arrival
 from web import health, refusals
 from web.body import Wish, Work, read
@@ -59,8 +60,9 @@ def _agent_id(text: str) -> UUID:
 
 @asynccontextmanager
 async def _lifespan(made: FastAPI) -> AsyncIterator[None]:
-    """Refuse to start with settings that cannot be used."""
+    """Refuse to start with settings that cannot be used; know the vendors' classes before a row of theirs is read."""
     settings().database()
+    installed()
     made.state.asking = CapacityLimiter(ASKING)
     yield
 
