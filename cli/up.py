@@ -19,9 +19,9 @@ def up() -> None:
     wanted = settings().flower_port
     with servers.embedded(), flower.reserved():
         migrations.upgrade()
-        _open_door()
         other = f", because somebody listens on port {wanted}" if flower.port() != wanted else ""
         console.say(f"Flower shows the workers at {flower.address()}{other}")
+        _open_door()
         manager = Manager()
         for name, command in fleet.commands().items():
             manager.add_process(name, command, env=fleet.environment(), cwd=str(fleet.checkout()))
