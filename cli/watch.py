@@ -102,12 +102,13 @@ def snapshot(session: Session, run_id: UUID) -> Snapshot:
 
 def snapshots(session: Session, run_ids: Sequence[UUID]) -> list[Snapshot]:
     """Count several runs, in this order, with one query a table."""
-    units = _counted(session, Unit.task_run_id, run_ids, Unit.status)
-    agents = _counted(session, Agent.task_run_id, run_ids, Agent.status)
     operations: dict[UUID, dict[str, dict[State, int]]] = defaultdict(lambda: defaultdict(dict))
     for run_id, parts in _counted(session, Operation.run_id, run_ids, Operation.kind, Operation.state).items():
         for (kind, state), number in parts.items():
             operations[run_id][kind][state] = number
+    # After the operations: what a finished one did is there by then.
+    units = _counted(session, Unit.task_run_id, run_ids, Unit.status)
+    agents = _counted(session, Agent.task_run_id, run_ids, Agent.status)
     paused = select(TaskRun.id, Requester.paused_reason).join(Requester, Requester.id == TaskRun.requester_id)
     reasons = dict(session.execute(paused.where(TaskRun.id.in_(run_ids), ~pacing.is_open(Requester.id))).all())
     runs = {run.id: run for run in session.scalars(select(TaskRun).where(TaskRun.id.in_(run_ids)))}

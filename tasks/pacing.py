@@ -32,8 +32,11 @@ def is_open(account: ColumnElement[UUID] | InstrumentedAttribute[UUID]) -> Colum
 
 
 def _level() -> ColumnElement[float]:
-    """Tokens in the bucket now; it holds one second's worth, and never less than one."""
-    gained = Requester.rate * func.extract("epoch", now() - Requester.tokens_at)
+    """Tokens in the bucket now; it holds one second's worth, and never less than one.
+
+    A clock that is set back takes none away.
+    """
+    gained = Requester.rate * func.greatest(0, func.extract("epoch", now() - Requester.tokens_at))
     return func.least(func.greatest(Requester.rate, 1.0), Requester.tokens + gained)
 
 

@@ -49,7 +49,7 @@ def test_a_name_that_two_accounts_use_has_to_be_made_clear(crowdops, data, scene
     with transaction() as session:
         copied = {column.key: getattr(session.get_one(TaskRun, first), column.key) for column in TaskRun.__table__.c}
         shop = next(row.id for row in scene.all(Requester) if row.name == "shop")
-        session.add(TaskRun(**copied | {"id": shop, "requester_id": shop}))
+        session.add(TaskRun(**copied | {"id": shop, "requester_id": shop, "page_key": "another"}))
     assert f"There are 2 runs 'run': {', '.join(sorted([str(first), str(shop)]))}" in crowdops(
         "run", "show", "run", code=2
     )

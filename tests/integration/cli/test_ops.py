@@ -56,7 +56,9 @@ def test_work_that_is_not_complete_is_not_approved(crowdops, scene):
     scene.simulator.state.take_place(scene.study(run))
     scene.reconcile(run)
     agent = scene.all(Agent)[0].id
-    assert "only completed work is approved" in crowdops("review", "approve", "--run", "run", "--agent", agent, code=2)
+    assert "this needs work that is approved or completed" in crowdops(
+        "review", "approve", "--run", "run", "--agent", agent, code=2
+    )
     assert "No work waits for a decision" in crowdops("review", "approve", "--run", "run")
     assert scene.operations("approve") == []
 
