@@ -6,17 +6,15 @@ from dataclasses import dataclass
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from cli import money
+from cli import money, pause
 from cli.console import cell, counted
 from models.attempt import Attempt, AttemptOutcome
 from models.clock import now
 from models.operation import Operation, State
-from models.requester import Requester
 from models.settings import settings
 from models.task_run import TaskRun
 from providers import installed
 from providers.contract import Repeat
-from tasks import pacing
 
 _OUTCOMES = {
     None: "it is under way",
@@ -117,8 +115,12 @@ def _next(session: Session, operation: Operation) -> list[str]:
         case State.SUBMITTED | State.UNKNOWN:
             hours = settings().timing.age_limit / 3600
             asked = f"The vendor is asked again at {cell(operation.next_at)}, and then less and less often."
-            paused = _paused(session, operation.requester)
-            return [*([paused] if paused else []), asked, f"After {hours:g} hours without an answer, a person decides."]
+            paused = pause.of(session, operation.requester)
+            return [
+                *([paused.told] if paused else []),
+                asked,
+                f"After {hours:g} hours without an answer, a person decides.",
+            ]
         case State.REVIEW:
             return _choices(operation)
         case State.REJECTED | State.CANCELLED:
@@ -139,8 +141,8 @@ def _again(session: Session, operation: Operation) -> str:
 
 def _waits_for(session: Session, operation: Operation) -> str:
     """The first thing that keeps a planned operation from being sent."""
-    if paused := _paused(session, operation.requester):
-        return paused
+    if paused := pause.of(session, operation.requester):
+        return paused.told
     before = session.get(Operation, operation.after_id) if operation.after_id else None
     if before is not None and before.state is not State.CONFIRMED:
         return f"It waits for the {before.kind} before it, which is {before.state}: `crowdops ops explain {before.id}`."
@@ -149,16 +151,6 @@ def _waits_for(session: Session, operation: Operation) -> str:
     if operation.next_at > session.scalars(select(now())).one():
         return f"It is sent at {cell(operation.next_at)}; `crowdops ops retry {operation.id}` sends it now."
     return "A worker sends it as soon as one is free. If nothing happens, see `crowdops doctor`."
-
-
-def _paused(session: Session, account: Requester) -> str | None:
-    is_open = select(Requester.id).where(Requester.id == account.id, pacing.is_open(Requester.id))
-    if session.scalars(is_open).first() is not None:
-        return None
-    return (
-        f"Its account is paused: {account.paused_reason} "
-        f"When that is mended: `crowdops requester resume {account.name}`."
-    )
 
 
 def _choices(operation: Operation) -> list[str]:

@@ -6,7 +6,7 @@ from uuid import UUID
 import typer
 
 from cli import console, lookup
-from cli.failure import FailedError
+from cli.failure import FailedError, asked
 from cli.servers import embedded
 from models.requester import Requester
 from models.session import transaction
@@ -31,7 +31,7 @@ def reconcile(
     done = console.counted(len(accounts) - len(failed), "account")
     console.say(f"Compared with the vendor: {done}. See `crowdops run list`.")
     if failed:
-        raise FailedError("\n".join(f"A vendor could not be asked. {error}" for error in failed))
+        raise FailedError("\n".join(f"A vendor could not be asked. {asked(error)}" for error in failed))
 
 
 def _problem(account: UUID, *, full: bool) -> ProviderError | LeaseError | None:

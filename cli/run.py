@@ -7,8 +7,9 @@ import typer
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
-from cli import console, launch, lookup, money, runfile, watch
+from cli import console, launch, lookup, money, pause, runfile, watch
 from cli.console import Json
+from cli.pause import Pause
 from cli.servers import embedded
 from models.agent import Agent
 from models.discrepancy import Discrepancy
@@ -50,8 +51,10 @@ def launch_(
         done = step(requester, wanted, sandbox=provider.is_sandbox())
     if as_json:
         console.document(_launch_data(wanted, done, price, dry_run=dry_run))
-    else:
-        _tell_launch(requester, wanted, done, price, dry_run=dry_run)
+        return
+    _tell_launch(requester, wanted, done, price, dry_run=dry_run)
+    with transaction() as session:
+        console.say(_outcome(done, pause.of(session, requester), dry_run=dry_run))
 
 
 def _launch_data(
@@ -90,16 +93,15 @@ def _tell_launch(
         }
     shown["operations"] = done.operations
     console.facts(shown)
-    console.say(_outcome(requester, done, dry_run=dry_run))
 
 
-def _outcome(requester: Requester, done: launch.Launched, *, dry_run: bool) -> str:
+def _outcome(done: launch.Launched, paused: Pause | None, *, dry_run: bool) -> str:
     if not done.fresh:
         return "This run was already launched: nothing was added."
     if dry_run:
         return "This is what would be asked of the vendor. Nothing was written, and nothing was sent."
-    if requester.paused_reason is not None:
-        return f"The run is recorded, but its account is paused; see `crowdops requester resume {requester.name}`."
+    if paused is not None:
+        return f"The run is recorded, and waits. {paused.told}"
     return f"The run is recorded, and the workers carry it out. Follow it with `crowdops run watch {done.run_id}`."
 
 
@@ -161,8 +163,7 @@ def show(name: Named, *, as_json: Json = False) -> None:
     console.facts(data | {"units": {"total": seen.total} | dict(seen.units)})
     console.table(("operation", "state", "number"), operations)
     if seen.paused is not None:
-        console.say(f"The account is paused: {seen.paused}")
-        console.say(f"When that is mended: `crowdops requester resume {facts['account']}`.")
+        console.say(seen.paused.told)
     if strange:
         console.table(("finding", "about", "detail"), [(row.finding, row.subject, row.detail) for row in strange])
     if seen.review:

@@ -15,7 +15,7 @@ from redis import RedisError
 from sqlalchemy import NullPool, create_engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from cli import daemon, place, postgres, valkey
+from cli import address, daemon, place, postgres, valkey
 from models.settings import settings
 
 
@@ -36,7 +36,9 @@ def embedded() -> Iterator[None]:
 
     Raises:
         ServerError: a server cannot be started; the message holds the end of its log.
+        SettingsError: the address of another cannot be used.
     """
+    address.check()
     starts = [
         start
         for start, named in ((postgres.start, settings().database_url), (valkey.start, settings().broker_url))
