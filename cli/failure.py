@@ -63,7 +63,7 @@ def told(error: Exception) -> Told | None:
     return None
 
 
-def asked(error: ProviderError) -> str:
+def asked(error: Exception) -> str:
     """Why a command could not ask a vendor; the error's own words speak of the workers only."""
     if isinstance(error, AccountError):
         return f"{error} Commands ask the vendor too, so this terminal needs the token as well as the workers."
