@@ -54,7 +54,7 @@ def reject(run: TaskRun, agents: Sequence[Agent], category: str, message: str) -
     for agent in agents:
         agent.assert_rejection(category, message)
     body = {"category": category, "message": message}
-    hold = None if run.refill else STILL_RECRUITS
+    hold = None if run.refill or run.is_stopped else STILL_RECRUITS
     return _decide(run, agents, "reject", (AgentStatus.COMPLETED, AgentStatus.REJECTED), body, hold)
 
 

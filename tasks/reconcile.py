@@ -129,7 +129,7 @@ def reconcile_run(
         # A short listing is written, but the counts are asked again: what it left out must not stay unseen.
         vector = {}
     at_work = any(row.status in AGENT_LIVE for row in rows)
-    over = not at_work and "stopped" not in facts and not provider.recruits(facts)
+    over = "stopped" in facts or (not at_work and not provider.recruits(facts))
     with transaction() as session:
         _write(session, run_id, vector, changes, over=over)
 
