@@ -8,7 +8,6 @@ from models.settings import settings
 from providers.contract import Absent, Accepted, Done, Request
 from providers.errors import AccountError, NotSentError, RejectedError, ThrottledError, UnknownError
 from providers.prolific import calls
-from providers.prolific.client import Client
 from tests.contract.vendor import approvals, one, request, vendor
 
 ID = "60d9aadeb86739de712faee0"
@@ -25,24 +24,11 @@ RUN = {
 SILENT = ["500_before", "500_after", "drop_before", "drop_after", "hang_before", "hang_after"]
 
 
-@pytest.fixture(autouse=True)
-def _account(monkeypatch):
-    monkeypatch.setenv("VENDOR_TOKEN", "test-token")
-    settings.cache_clear()
-    yield
-    settings.cache_clear()
-
-
 @pytest.fixture
 def _impatient(monkeypatch):
     """A short deadline, where some answers never come."""
     monkeypatch.setenv("CROWDOPS_TIMING__HTTP_DEADLINE", "1")
     settings.cache_clear()
-
-
-@pytest.fixture
-def client(api):
-    return Client("env:VENDOR_TOKEN", api.simulator.url)
 
 
 def test_a_draft_is_made_with_one_place_and_found_by_our_id(api, client):
