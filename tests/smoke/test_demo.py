@@ -2,8 +2,10 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -48,6 +50,33 @@ def test_the_demonstration_runs_against_the_vendor_that_the_environment_names(de
         assert (code, report["problems"]) == (0, [])
         assert [study.status for study in vendor.state.studies.values()] == ["COMPLETED"]
     assert report["theirs"]["approve"] == 12
+
+
+def living(home):
+    """The processes that were started for a home."""
+    mark = f"CROWDOPS_HOME={home}".encode()
+    return [path.parent.name for path in Path("/proc").glob("[0-9]*/environ") if mark in environment(path)]
+
+
+def environment(path):
+    """What a process was started with; nothing if it is gone."""
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGHUP])
+def test_a_demonstration_that_is_told_to_end_leaves_nothing_running(temporary_home, how):
+    with temporary_home() as home:
+        names = os.environ | {"CROWDOPS_HOME": str(home), "PYTHONUNBUFFERED": "1"}
+        command = [sys.executable, "-m", "cli.main", "demo", "--units", "5"]
+        with subprocess.Popen(command, env=names, stdout=subprocess.PIPE, text=True) as process:
+            assert any("operations open" in line for line in process.stdout)
+            assert len(living(home)) > 3
+            process.send_signal(how)
+        assert process.returncode == 128 + how
+        assert living(home) == []
 
 
 def test_a_vendor_without_a_token_is_refused_with_a_word(temporary_home):
