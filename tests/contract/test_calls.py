@@ -27,7 +27,7 @@ SILENT = ["500_before", "500_after", "drop_before", "drop_after", "hang_before",
 @pytest.fixture
 def _impatient(monkeypatch):
     """A short deadline, where some answers never come."""
-    monkeypatch.setenv("CROWDOPS_TIMING__HTTP_DEADLINE", "1")
+    monkeypatch.setenv("CROWDOPS_TIMING__HTTP_DEADLINE", "2")
     settings.cache_clear()
 
 
