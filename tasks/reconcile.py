@@ -1,6 +1,7 @@
 """Compares open runs with their vendors: beat in, one cheap count a run, a listing where it moved, small writes out."""
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
@@ -22,7 +23,7 @@ from models.task_run import TaskRun
 from models.tick import take
 from models.unit import Unit
 from providers import account_of, installed, provider_for
-from providers.contract import Account, CrowdProvider, Observation
+from providers.contract import TOTAL, Account, CrowdProvider, Observation
 from providers.errors import ProviderError, RejectedError
 from tasks import lease, pacing, register
 from tasks.celery import app
@@ -32,6 +33,9 @@ from tasks.schedule import expiry
 from tasks.verdict import label
 
 log = logging.getLogger(__name__)
+RELISTED = 3
+"""Times that a list is asked for again because it does not fit its counts."""
+AGAIN = "listed again"
 SINGLY = 20
 """Submissions that are looked for one by one in a round."""
 OPEN_UNITS = (*INCOMPLETE, UnitStatus.COMPLETED)
@@ -125,13 +129,21 @@ def reconcile_run(
     if vector == seen and not full and not _waits_for_the_end(run_id):
         return
     rows, changes = _compare(provider, facts, known, keep)
-    if len({row.submission_id for row in rows}) < vector.get("TOTAL", 0):
-        # A short listing is written, but the counts are asked again: what it left out must not stay unseen.
-        vector = {}
     at_work = any(row.status in AGENT_LIVE for row in rows)
     over = "stopped" in facts or (not at_work and not provider.recruits(facts))
     with transaction() as session:
-        _write(session, run_id, vector, changes, over=over)
+        _write(session, run_id, _trusted(vector, rows, seen), changes, over=over)
+
+
+def _trusted(vector: Mapping[str, int], rows: Sequence[Observation], seen: Mapping[str, int]) -> dict[str, int]:
+    """The counts to remember: marked, if the list shows others, so that it is asked for again, but not for ever.
+
+    It is written all the same: what a shifting or lagging list showed is true, but something may be missing.
+    """
+    listed = Counter(row.word for row in {row.submission_id: row for row in rows}.values())
+    counted = {word: number for word, number in vector.items() if number and word != TOTAL}
+    times = seen.get(AGAIN, 0) if {**seen, AGAIN: 0} == {**vector, AGAIN: 0} else 0
+    return dict(vector) if listed == counted or times == RELISTED else {**vector, AGAIN: times + 1}
 
 
 def _compare(

@@ -1,4 +1,4 @@
-"""Every word of Prolific's against every status of ours: what it changes, what is old news, what a person should see."""
+"""Every word of Prolific's against every status of ours: what it changes, what is old news, what is told."""
 
 from itertools import product
 
@@ -18,7 +18,8 @@ WORDS = (
 #: One row a status of ours (None: not known yet), one column a word of theirs. `.` changes nothing, `!` is reported,
 #: a letter is the status that it becomes.
 MEANING = {
-    "a": A.ACCEPTED, "t": A.IN_TASK, "c": A.COMPLETED, "p": A.APPROVED, "r": A.REJECTED, "b": A.RETURNED, "o": A.TIMEOUT,
+    "a": A.ACCEPTED, "t": A.IN_TASK, "c": A.COMPLETED, "p": A.APPROVED, "r": A.REJECTED, "b": A.RETURNED,
+    "o": A.TIMEOUT,
 }  # fmt: skip
 TABLE = {
     None:                 "a t c p p p r b o . ! !",
