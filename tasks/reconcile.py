@@ -119,16 +119,13 @@ def reconcile_run(
     with transaction() as session:
         run = session.get_one(TaskRun, run_id)
         facts, seen, world = run.facts, run.seen, run.sandbox
-        # What is compared is what we held before we asked: a decision made meanwhile is newer than the listing.
-        held = select(Agent.submission, Agent.status).where(Agent.task_run_id == run_id)
-        known = dict(session.execute(held).all())
     provider = provider_for(account, [world])
     if not provider.is_at_vendor(facts):
         return
     vector = dict(provider.changed(facts))
     if vector == seen and not full and not _waits_for_the_end(run_id):
         return
-    rows, changes = _compare(provider, facts, known, keep)
+    rows, changes = _compare(provider, facts, _known(run_id), keep)
     at_work = any(row.status in AGENT_LIVE for row in rows)
     over = "stopped" in facts or (not at_work and not provider.recruits(facts))
     with transaction() as session:
@@ -144,6 +141,13 @@ def _trusted(vector: Mapping[str, int], rows: Sequence[Observation], seen: Mappi
     counted = {word: number for word, number in vector.items() if number and word != TOTAL}
     times = seen.get(AGAIN, 0) if {**seen, AGAIN: 0} == {**vector, AGAIN: 0} else 0
     return dict(vector) if listed == counted or times == RELISTED else {**vector, AGAIN: times + 1}
+
+
+def _known(run_id: UUID) -> dict[str, AgentStatus]:
+    """What we hold before we ask: a decision that is made meanwhile is newer than the listing."""
+    with transaction() as session:
+        held = select(Agent.submission, Agent.status).where(Agent.task_run_id == run_id)
+        return dict(session.execute(held).all())
 
 
 def _compare(
