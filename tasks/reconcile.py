@@ -41,7 +41,7 @@ SINGLY = 20
 OPEN_UNITS = (*INCOMPLETE, UnitStatus.COMPLETED)
 
 
-@app.task(name="crowdops.reconcile")
+@app.task(name="crowdops.reconcile", send_events=False)
 def reconcile(*, full: bool = False) -> None:
     """Start a round for every account that has open runs."""
     for account in begin(full=full):
