@@ -15,6 +15,7 @@ from models.session import UNSEEN, transaction
 from models.settings import settings
 from models.task_run import TaskRun
 
+_BEFORE = aliased(Operation)
 FORGOTTEN = 4
 """Times the age limit after which what could not be read (a paused account), or was only put off, goes to a person."""
 
@@ -40,12 +41,11 @@ def sweep() -> None:
         unread = select(Operation.id).where(Operation.state.in_(IN_DOUBT), Operation.last_sent_at < long_ago)
         _to(session, unread, State.REVIEW, func.concat("in doubt for too long: ", Operation.reason))
         _withdraw(session, planned, timing.settle)
-        before = aliased(Operation)
-        behind = planned.join(before, before.id == Operation.after_id)
+        behind = planned.join(_BEFORE, _BEFORE.id == Operation.after_id)
         for fallen in (State.REJECTED, State.CANCELLED):
-            why = select(before.reason).where(before.id == Operation.after_id).scalar_subquery()
+            why = select(_BEFORE.reason).where(_BEFORE.id == Operation.after_id).scalar_subquery()
             told_of = func.concat(f"the {fallen} operation before it: ", why)
-            _to(session, behind.where(before.state == fallen), fallen, told_of, settled_at=now())
+            _to(session, behind.where(_BEFORE.state == fallen), fallen, told_of, settled_at=now())
 
 
 def _withdraw(session: Session, planned: Select[UUID], settle: float) -> None:
