@@ -17,6 +17,16 @@ NOT_THERE = {
     "run watch nothing": "There is no run 'nothing'. Known: pictures.",
     "review approve --run nothing": "There is no run 'nothing'. Known: pictures.",
     "review approve --run pictures --agent 12345678": "There is no agent '12345678'.",
+    "review soft-reject --agent 12345678": "There is no agent '12345678'.",
+    "review reject --run nothing --category OTHER --message x": "There is no run 'nothing'. Known: pictures.",
+    "run expire nothing": "There is no run 'nothing'. Known: pictures.",
+    "run expire --unit 12345678": "There is no unit '12345678'.",
+    "run pause nothing": "There is no run 'nothing'. Known: pictures.",
+    "run resume nothing": "There is no run 'nothing'. Known: pictures.",
+    "run export nothing": "There is no run 'nothing'. Known: pictures.",
+    "agent list --run nothing": "There is no run 'nothing'. Known: pictures.",
+    "discrepancy list --run nothing": "There is no run 'nothing'. Known: pictures.",
+    "discrepancy list --requester nobody": "There is no account 'nobody'. Known: lab.",
     "ops show 12345678": "There is no operation '12345678'.",
     "ops explain 1234": "There is no operation '1234'.",
     "ops retry x": "There is no operation 'x'.",
@@ -27,6 +37,15 @@ NOT_THERE = {
     "requester resume nobody": "There is no account 'nobody'. Known: lab.",
     "reconcile --requester nobody": "There is no account 'nobody'. Known: lab.",
     "requester add x --provider mturk": "There is no provider 'mturk'; installed: prolific.",
+}
+HELPED = {
+    "run": "launch list show watch expire pause resume export",
+    "agent": "list show",
+    "review": "approve reject soft-reject",
+    "ops": "list show explain retry cancel resolve",
+    "discrepancy": "list show resolve",
+    "db": "upgrade",
+    "requester": "add",
 }
 USELESS = [
     ("CROWDOPS_DATABASE_URL", ""),
@@ -45,10 +64,9 @@ def test_every_command_has_help(crowdops):
     for name in COMMANDS:
         assert name in whole
         assert "Usage: crowdops " + name in crowdops(name, "--help")
-    for words in ("run launch", "run list", "run show", "run watch", "review approve", "db upgrade", "requester add"):
-        assert "Usage: crowdops " + words in crowdops(*words.split(), "--help")
-    for words in ("list", "show", "explain", "retry", "cancel", "resolve"):
-        assert "--help" in crowdops("ops", words, "--help")
+    for group, names in HELPED.items():
+        for name in names.split():
+            assert f"Usage: crowdops {group} {name}" in crowdops(group, name, "--help")
 
 
 def test_help_does_not_load_the_fleet():
