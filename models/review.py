@@ -95,6 +95,25 @@ def _decide(  # noqa: PLR0913, PLR0917 - what a decision consists of
     )
 
 
+def assert_undecided(session: Session, agent: Agent, again: Operation) -> None:
+    """Refuse to try a decision `again` on work that has another one, whichever it is.
+
+    Raises:
+        IllegalMoveError: with the operation that decides on it.
+    """
+    _lock(session, [agent])
+    for kind in ("approve", "reject"):
+        for operation in _decisions(session, kind, [agent]):
+            same = (operation.kind, _base(operation)) == (again.kind, _base(again))
+            if operation.state not in FALLEN and not same:
+                raise IllegalMoveError(_decided(operation))
+
+
+def _base(operation: Operation) -> str:
+    """The key without the number of its trial."""
+    return operation.key.partition("~")[0]
+
+
 def _lock(session: Session, agents: Sequence[Agent]) -> None:
     """Whoever decides on the same work at the same moment waits here, and then sees this decision."""
     for start in range(0, len(agents), AT_ONCE):
@@ -126,7 +145,7 @@ def _key(tried: Sequence[Operation], body: dict[str, Any]) -> str:
     standing = [operation.key for operation in same if operation.state not in FALLEN]
     if same:
         return standing[0] if standing else same[-1].key
-    return str(max(int(operation.key.partition("~")[0]) for operation in tried) + 1)
+    return str(max(int(_base(operation)) for operation in tried) + 1)
 
 
 def _decisions(session: Session, kind: str, agents: Sequence[Agent]) -> Iterator[Operation]:

@@ -16,7 +16,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from celery.exceptions import SoftTimeLimitExceeded
-from sqlalchemy import ColumnElement, case, exists, func, or_, select, true, update
+from sqlalchemy import ColumnElement, and_, case, exists, func, or_, select, true, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session, aliased
@@ -78,11 +78,13 @@ def due() -> ColumnElement[bool]:
 
 
 def _is_wanted() -> ColumnElement[bool]:
-    """An expired run offers no more work; what stops it waits for what may still be offering some."""
+    """An expired run offers no more work; what stops it waits for what was sent and may still be offering some."""
     expired = exists().where(TaskRun.id == Operation.run_id, TaskRun.is_expired)
-    offering = exists().where(
-        _OTHER.run_id == Operation.run_id, _OTHER.kind.in_(OFFERS), _OTHER.state.in_((State.SENDING, *IN_DOUBT))
+    on_its_way = or_(
+        _OTHER.state.in_((State.SENDING, *IN_DOUBT)),
+        and_(_OTHER.state == State.PLANNED, _OTHER.first_sent_at.isnot(None)),
     )
+    offering = exists().where(_OTHER.run_id == Operation.run_id, _OTHER.kind.in_(OFFERS), on_its_way)
     return case((Operation.kind.in_(OFFERS), ~expired), (Operation.kind == "stop", ~offering), else_=true())
 
 

@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, exists, func, select, update
+from sqlalchemy import Select, exists, func, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
 from models.attempt import Attempt, AttemptOutcome
@@ -51,7 +51,7 @@ def sweep() -> None:
 def _withdraw(session: Session, planned: Select[UUID], settle: float) -> None:
     """What an expired run would still have offered is let go of once no earlier request for it can take effect."""
     expired = exists().where(TaskRun.id == Operation.run_id, TaskRun.is_expired)
-    settled = Operation.last_sent_at < now() - timedelta(seconds=settle)
+    settled = or_(Operation.last_sent_at.is_(None), Operation.last_sent_at < now() - timedelta(seconds=settle))
     over = planned.where(Operation.kind.in_(OFFERS), expired, settled)
     _to(session, over, State.CANCELLED, WITHDRAWN, settled_at=now())
 

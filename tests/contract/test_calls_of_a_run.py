@@ -44,8 +44,8 @@ def test_a_draft_is_deleted_instead_and_what_is_gone_is_as_good_as_stopped(api, 
     study = api.draft()
     stop = request("stop", study_id=study)
     for _ in range(2):
-        assert one(calls.send(client, "stop", [stop])) == Done()
-    assert one(calls.find(client, "stop", [stop])) == Done()
+        assert one(calls.send(client, "stop", [stop])) == Done({"study_id": None})
+    assert one(calls.find(client, "stop", [stop])) == Done({"study_id": None})
     assert study not in api.simulator.state.studies
 
 

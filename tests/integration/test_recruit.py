@@ -10,7 +10,7 @@ from models.session import transaction
 from models.status import IllegalMoveError
 from models.task_run import TaskRun
 from models.unit import Unit
-from tasks import engine, reconcile
+from tasks import decide, engine, reconcile
 from tests.integration.scene import DRAFT, LAUNCH, STUDY_MOVE
 
 
@@ -205,3 +205,54 @@ def test_rejections_that_waited_go_out_after_the_stop(scene):
     assert scene.states("reject") == {State.CONFIRMED}
     assert scene.unit_words() == ["expired", "rejected"]
     assert scene.all(Operation, Operation.hold.isnot(None)) == []
+
+
+def test_a_pause_that_was_withdrawn_can_be_made_again(scene):
+    run = scene.live(2)
+    first = act(run, recruit.pause)
+    with transaction() as session:
+        decide.cancel(session, first.id, who="ada")
+    assert act(run, recruit.pause).id != first.id
+    scene.settle()
+    assert status(scene, run) == "PAUSED"
+
+
+def test_a_run_is_not_over_while_its_study_recruits_and_whoever_comes_is_seen(scene):
+    """One unit was taken off the table, but the vendor goes on offering its place."""
+    run = scene.live(2)
+    with transaction() as session:
+        session.query(Unit).order_by(Unit.place.desc()).first().expire()
+    scene.completed(run, 1)
+    scene.approve(run)
+    scene.settle()
+    reconcile.reconcile_account(scene.account, full=True)
+    assert not scene.get(TaskRun, run).is_completed
+    scene.hand_in(run, 1)
+    reconcile.reconcile_account(scene.account)
+    assert scene.unit_words() == ["accepted", "completed", "expired"]
+
+
+def test_a_study_that_is_open_again_after_its_end_is_stopped_again(scene):
+    """A request to open more places, given up for lost, lands after the stop."""
+    run = scene.live(2)
+    act(run, recruit.expire)
+    scene.settle()
+    study = scene.simulator.state.study(scene.study(run))
+    study.fields |= {"total_available_places": 5}
+    study.closed = False
+    reconcile.reconcile_account(scene.account, full=True, completed=True)
+    assert not scene.get(TaskRun, run).is_completed
+    scene.settle()
+    assert status(scene, run) == "COMPLETED"
+    assert len(scene.effects("study_stopped")) == 2
+    reconcile.reconcile_account(scene.account, full=True)
+    assert scene.get(TaskRun, run).is_completed
+
+
+def test_a_run_whose_draft_was_deleted_is_over(scene):
+    run = scene.plan(1)
+    scene.send(scene.only("draft"))
+    act(run, recruit.expire)
+    scene.settle()
+    reconcile.reconcile_account(scene.account)
+    assert scene.get(TaskRun, run).is_completed

@@ -92,7 +92,7 @@ def test_a_rejection_that_waits_is_let_go_although_the_counts_stand_still(scene,
     scene.reconcile(done, full=True)
     decide_on(done, review.reject, *WORDS)
     scene.reconcile(done)
-    assert scene.only_state("reject") is State.PLANNED
+    assert {row.hold for row in scene.operations("reject")} == {review.STILL_RECRUITS}
     scene.simulator.state.study(scene.study(done)).closed = True
     calls = scene.calls(COUNTS)
     reconcile.reconcile_account(scene.account)
