@@ -23,7 +23,10 @@ SOFT_REJECT = Verdict("soft rejection", "approve", review.soft_reject, {"soft": 
 REJECT = Verdict("rejection", "reject", review.reject, {})
 
 OfRun = Annotated[
-    str | None, typer.Option("--run", metavar="NAME|ID", help="All complete work of this run, or the run of the rest.")
+    str | None,
+    typer.Option(
+        "--run", metavar="NAME|ID", help="All complete work of this run; with the others, the run that it belongs to."
+    ),
 ]
 Agents = Annotated[list[str] | None, typer.Option("--agent", metavar="ID", help="This agent; may be repeated.")]
 File = Annotated[
