@@ -90,7 +90,7 @@ def _wanted(operation: Operation, run: TaskRun | None, of: str) -> str:
         "launch": f"Offer unit {operation.unit_id}{of}: the study should have {body.get('places')} places.",
         "approve": f"Approve {work}{pay}.{soft}",
         "reject": f"Reject {work}, so that it is not paid: {body.get('category')}. "
-        f"The worker reads: {cell(body.get('message'))}",
+        f'The worker reads: "{cell(body.get("message"))}".',
         "stop": f"Stop the study{of} for good: nobody else may begin, and whoever is at work may finish and is paid.",
         "pause": f"Pause the study{of}: nobody else may begin for now, and whoever is at work goes on.",
         "resume": f"Let people begin on the study{of} again after a pause.",

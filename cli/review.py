@@ -23,7 +23,10 @@ SOFT_REJECT = Verdict("soft rejection", "approve", review.soft_reject, {"soft": 
 REJECT = Verdict("rejection", "reject", review.reject, {})
 
 OfRun = Annotated[
-    str | None, typer.Option("--run", metavar="NAME|ID", help="All complete work of this run, or the run of the rest.")
+    str | None,
+    typer.Option(
+        "--run", metavar="NAME|ID", help="All complete work of this run; with the others, the run that it belongs to."
+    ),
 ]
 Agents = Annotated[list[str] | None, typer.Option("--agent", metavar="ID", help="This agent; may be repeated.")]
 File = Annotated[
@@ -108,17 +111,18 @@ def _waiting(verdict: Verdict, waiting: Sequence[Operation], done: Decided) -> l
         return []
     runs = [run for run in done.runs if run.id in {row.run_id for row in waiting}]
     ends = " and ".join(f"`crowdops run expire {run.name}`" for run in runs)
-    verb = "waits" if len(waiting) == 1 else "wait"
+    verb, goes = ("waits", "It goes out by itself") if len(waiting) == 1 else ("wait", "They go out by themselves")
     return [
         f"{console.counted(len(waiting), verdict.noun).capitalize()} {verb}: {waiting[0].hold}.",
-        f"They go out by themselves when nobody is recruited any more; {ends} ends the recruiting now.",
+        f"{goes} when nobody is recruited any more; {ends} ends the recruiting now.",
     ]
 
 
 def _rest(done: Decided) -> list[str]:
     if done.left:
         many = console.counted(done.left, "piece") + " of work"
-        return [f"Left alone, as another decision stands: {many}. See `crowdops ops list` about it."]
+        see = f"`crowdops ops list --run {done.runs[0].name}`"
+        return [f"Left alone, as another decision stands: {many}. See {see}."]
     if not done.operations:
         return ["No work waits for a decision. See `crowdops run show`, or ask the vendor: `crowdops reconcile`."]
     return []

@@ -17,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from cli import address, daemon, place, postgres, valkey
 from models.settings import settings
+from providers import installed
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,8 @@ def embedded() -> Iterator[None]:
         SettingsError: the address of another cannot be used.
     """
     address.check()
+    # A row is of its vendor's class, which knows the vendor's rules, only if that is loaded before the row.
+    installed()
     starts = [
         start
         for start, named in ((postgres.start, settings().database_url), (valkey.start, settings().broker_url))

@@ -58,12 +58,19 @@ def test_an_operation_that_waits_says_for_what_and_how_that_ends(crowdops, data,
     assert "waits: the study still recruits" in crowdops("ops", "list", "--kind", "reject")
     assert data("ops", "show", waiting.id)["hold"].startswith("the study still recruits")
     told = crowdops("ops", "explain", waiting.id)
-    assert f"so that it is not paid: LOW_EFFORT. The worker reads: {WORDS.strip()}" in told
+    assert f'so that it is not paid: LOW_EFFORT. The worker reads: "{WORDS.strip()}".' in told
     assert "It waits: the study still recruits" in told
     assert "or with `crowdops run expire run`" in told
     assert "goes on waiting: the study still recruits" in crowdops("ops", "retry", waiting.id)
     crowdops("run", "expire", "run")
     assert "The run is expired, so that is when its study is stopped." in crowdops("ops", "explain", waiting.id)
+
+
+def test_a_process_that_has_seen_no_vendor_yet_knows_its_rules(scene, process, done):  # noqa: ARG001
+    one = process("review", "reject", "--run", "run", "--category", "OTHER", "--message", "Too short.")
+    assert "at least 100 characters" in one.communicate(timeout=60)[1]
+    assert one.returncode == 2
+    assert scene.operations("reject") == []
 
 
 @pytest.mark.parametrize(
