@@ -28,9 +28,16 @@ def demo(temporary_home):
         with temporary_home():
             names = os.environ | {"CROWDOPS_HOME": str(settings().home)} | NOBODYS | environment
             command = [sys.executable, "-m", "cli.main", "demo", "--json", *options]
-            done = subprocess.run(command, env=names, capture_output=True, text=True, timeout=110, check=False)
-        assert done.stdout, done.stderr
-        return done.returncode, json.loads(done.stdout)
+            with subprocess.Popen(
+                command, env=names, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            ) as process:
+                try:
+                    out, err = process.communicate(timeout=105)
+                except subprocess.TimeoutExpired:
+                    process.terminate()  # Not killed, so that it takes its processes along.
+                    raise
+        assert out, err
+        return process.returncode, json.loads(out)
 
     return run
 
