@@ -249,7 +249,9 @@ def test_a_decision_that_was_withdrawn_is_not_tried_again_beside_another_one(sce
     cancel(approval)
     with transaction() as session:
         agents = session.scalars(select(Agent)).all()
-        review.reject(session.get_one(TaskRun, run), agents, "OTHER", "Nothing was written into any of the fields. " * 4)
+        review.reject(
+            session.get_one(TaskRun, run), agents, "OTHER", "Nothing was written into any of the fields. " * 4
+        )
     with pytest.raises(IllegalMoveError, match="has a decision already"):
         retry(approval)
     assert scene.states("approve") == {State.CANCELLED}
