@@ -21,12 +21,12 @@ def say(line: str) -> None:
 
 def document(data: object) -> None:
     """Print data as JSON: the only thing that goes to standard output then."""
-    typer.echo(json.dumps(data, indent=2, default=_json))
+    typer.echo(json.dumps(data, indent=2, default=plain))
 
 
 def line_of_json(data: object) -> None:
     """Print data as JSON on one line, for a stream of them."""
-    typer.echo(json.dumps(data, default=_json))
+    typer.echo(json.dumps(data, default=plain))
 
 
 def facts(data: Mapping[str, object]) -> None:
@@ -77,7 +77,12 @@ def cell(value: object) -> str:
 
 def counted(number: int, noun: str) -> str:
     """A number with what it counts: ``1 unit``, ``2 units``."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+    return f"{number} {noun if number == 1 else plural(noun)}"
+
+
+def plural(noun: str) -> str:
+    """A noun for more than one: ``units``, ``discrepancies``."""
+    return f"{noun.removesuffix('y')}ies" if noun.endswith("cy") else f"{noun}s"
 
 
 def _printable(text: str) -> str:
@@ -85,5 +90,6 @@ def _printable(text: str) -> str:
     return "".join(letter if letter.isprintable() else " " for letter in text)
 
 
-def _json(value: object) -> Any:  # noqa: ANN401 - whatever JSON has for it
+def plain(value: object) -> Any:  # noqa: ANN401 - whatever JSON has for it
+    """What JSON holds in the place of a value that it has no form for."""
     return value.isoformat() if isinstance(value, datetime) else str(value)

@@ -3,6 +3,7 @@
 import fcntl
 import os
 import shutil
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -10,13 +11,13 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from math import ceil
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 from urllib.parse import urlsplit
 from uuid import UUID
 
 import typer
 
-from cli import console, flower, launch, person, runfile, servers, show
+from cli import console, flower, launch, person, place, runfile, servers, show
 from cli.failure import InputError
 from cli.fleet import Fleet, checkout
 from cli.report import Report, report, submitted
@@ -57,6 +58,8 @@ def demo(  # noqa: PLR0913 - each option is one thing to play with
     With CROWDOPS_PROLIFIC_URL (and the token in CROWDOPS_PROLIFIC_TOKEN) it runs against that vendor instead.
     """
     began = time.monotonic()
+    for told in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(told, _end)
     with _home(), stage(seed, faults) as vendor:
         _ask(vendor, yes=yes)
         with servers.embedded(), flower.reserved():
@@ -66,11 +69,16 @@ def demo(  # noqa: PLR0913 - each option is one thing to play with
     sys.exit(1 if made.problems else 0)
 
 
+def _end(number: int, _: object) -> NoReturn:
+    """Whoever is told to end, or loses the terminal, ends what was started as well."""
+    sys.exit(128 + number)
+
+
 @contextmanager
 def _home() -> Iterator[None]:
     """A home of its own, emptied first, so that a demonstration neither finds nor leaves anything in the real one."""
     home = settings().home / "demo"
-    home.parent.mkdir(parents=True, exist_ok=True)
+    place.make_home()
     with (home.parent / "demo.lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

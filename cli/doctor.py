@@ -12,7 +12,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import func, select
 
-from cli import console, failure, flower, money, servers
+from cli import address, console, failure, flower, money, pause, servers
 from cli.console import Json
 from models import migrations
 from models.operation import Operation, State
@@ -55,7 +55,7 @@ def doctor(*, as_json: Json = False) -> None:
 
 
 def _examine() -> Iterator[Finding]:
-    settings()  # Nothing can be looked at without them, so an error ends it here.
+    address.check()  # Nothing can be looked at without usable settings, so an error ends it here.
     yield Finding("settings", "ok", f"profile {settings().profile}, home {settings().home}")
     with ExitStack() as stack:
         yield from _safely("servers", partial(_servers, stack))
@@ -117,8 +117,7 @@ def _accounts() -> Iterator[Finding]:
         name = f"account {row.name}"
         yield from _safely(name, partial(_credential, row, name))
         if row.id not in open_ids:
-            resume = f"`crowdops requester resume {row.name}`"
-            yield Finding(name, "wrong", f"is paused: {row.paused_reason} When that is mended: {resume}")
+            yield Finding(name, "wrong", pause.made(row).told)
 
 
 def _credential(row: Requester, name: str) -> Iterator[Finding]:

@@ -67,9 +67,7 @@ class Document:
 
     def refusal(self) -> InputError:
         """The error that tells every problem on a line of its own."""
-        more = len(self.problems) - SHOWN
-        lines = self.problems[:SHOWN] + ([f"and {more} more"] if more > 0 else [])
-        return InputError("\n".join([*lines, "Nothing was launched. Mend this and try again."]))
+        return refusal(self.problems, "Nothing was launched.")
 
     def _line(self, at: Sequence[str | int]) -> int:
         """The line of a field, or of the nearest thing around it that is there."""
@@ -85,6 +83,13 @@ class Document:
                 break
             line, node = found[-1][0].start_mark.line + 1, found[-1][1]
         return line
+
+
+def refusal(problems: Sequence[str], outcome: str) -> InputError:
+    """The error that tells problems on a line each, and what was not done therefore."""
+    more = len(problems) - SHOWN
+    lines = [*problems[:SHOWN], *([f"and {more} more"] if more > 0 else [])]
+    return InputError("\n".join([*lines, f"{outcome} Mend this and try again."]))
 
 
 def load(path: Path) -> Document:

@@ -6,17 +6,16 @@ from dataclasses import dataclass
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from cli import money
+from cli import money, pause
 from cli.console import cell, counted
 from models.attempt import Attempt, AttemptOutcome
 from models.clock import now
-from models.operation import Operation, State
-from models.requester import Requester
+from models.operation import IN_DOUBT, Operation, State
+from models.recruit import OFFERS
 from models.settings import settings
 from models.task_run import TaskRun
 from providers import installed
 from providers.contract import Repeat
-from tasks import pacing
 
 _OUTCOMES = {
     None: "it is under way",
@@ -75,21 +74,28 @@ def explain(session: Session, operation: Operation) -> Story:
 def _meant(session: Session, operation: Operation) -> str:
     run = session.get(TaskRun, operation.run_id) if operation.run_id else None
     of = f" of run {run.name!r}" if run else ""
-    match operation.kind:
-        case "draft":
-            what = f"Make the study{of} at the vendor, as a draft that nobody sees."
-        case "publish":
-            what = f"Publish the study{of}, so that people can take its places."
-        case "launch":
-            what = f"Offer unit {operation.unit_id}{of}: the study should have {operation.body.get('places')} places."
-        case "approve":
-            pay = f", so that the vendor pays {money.shown(run.pay_minor, run.currency)}" if run else ""
-            what = f"Approve the work of agent {operation.agent_id}{of}{pay}."
-        case other:
-            what = f"A {other}{of}."
+    what = _wanted(operation, run, of)
     if operation.amount_minor is not None and operation.currency is not None:
         what += f" Amount: {money.shown(operation.amount_minor, operation.currency)}."
     return f"{what} Planned at {cell(operation.created_at)} for the account {operation.requester.name}."
+
+
+def _wanted(operation: Operation, run: TaskRun | None, of: str) -> str:
+    body, pay = operation.body, f", so that the vendor pays {money.shown(run.pay_minor, run.currency)}" if run else ""
+    work = f"the work of agent {operation.agent_id}{of}"
+    soft = " It is marked here as not good enough." if body.get("soft") else ""
+    told = {
+        "draft": f"Make the study{of} at the vendor, as a draft that nobody sees.",
+        "publish": f"Publish the study{of}, so that people can take its places.",
+        "launch": f"Offer unit {operation.unit_id}{of}: the study should have {body.get('places')} places.",
+        "approve": f"Approve {work}{pay}.{soft}",
+        "reject": f"Reject {work}, so that it is not paid: {body.get('category')}. "
+        f'The worker reads: "{cell(body.get("message"))}".',
+        "stop": f"Stop the study{of} for good: nobody else may begin, and whoever is at work may finish and is paid.",
+        "pause": f"Pause the study{of}: nobody else may begin for now, and whoever is at work goes on.",
+        "resume": f"Let people begin on the study{of} again after a pause.",
+    }
+    return told.get(operation.kind, f"A {operation.kind}{of}.")
 
 
 def _sent(attempt: Attempt) -> str:
@@ -117,8 +123,12 @@ def _next(session: Session, operation: Operation) -> list[str]:
         case State.SUBMITTED | State.UNKNOWN:
             hours = settings().timing.age_limit / 3600
             asked = f"The vendor is asked again at {cell(operation.next_at)}, and then less and less often."
-            paused = _paused(session, operation.requester)
-            return [*([paused] if paused else []), asked, f"After {hours:g} hours without an answer, a person decides."]
+            paused = pause.of(session, operation.requester)
+            return [
+                *([paused.told] if paused else []),
+                asked,
+                f"After {hours:g} hours without an answer, a person decides.",
+            ]
         case State.REVIEW:
             return _choices(operation)
         case State.REJECTED | State.CANCELLED:
@@ -139,11 +149,13 @@ def _again(session: Session, operation: Operation) -> str:
 
 def _waits_for(session: Session, operation: Operation) -> str:
     """The first thing that keeps a planned operation from being sent."""
-    if paused := _paused(session, operation.requester):
-        return paused
-    before = session.get(Operation, operation.after_id) if operation.after_id else None
-    if before is not None and before.state is not State.CONFIRMED:
-        return f"It waits for the {before.kind} before it, which is {before.state}: `crowdops ops explain {before.id}`."
+    if operation.hold:
+        return _held(session, operation)
+    if paused := pause.of(session, operation.requester):
+        return paused.told
+    if before := _before(session, operation):
+        where = f"which is {before.state}: `crowdops ops explain {before.id}`"
+        return f"It waits for the {before.kind} before it, {where}."
     if operation.attempts >= settings().timing.max_attempts:
         return "Its attempts are used up: a person has to decide."
     if operation.next_at > session.scalars(select(now())).one():
@@ -151,14 +163,26 @@ def _waits_for(session: Session, operation: Operation) -> str:
     return "A worker sends it as soon as one is free. If nothing happens, see `crowdops doctor`."
 
 
-def _paused(session: Session, account: Requester) -> str | None:
-    is_open = select(Requester.id).where(Requester.id == account.id, pacing.is_open(Requester.id))
-    if session.scalars(is_open).first() is not None:
-        return None
-    return (
-        f"Its account is paused: {account.paused_reason} "
-        f"When that is mended: `crowdops requester resume {account.name}`."
+def _held(session: Session, operation: Operation) -> str:
+    run = session.get(TaskRun, operation.run_id) if operation.run_id else None
+    if run is None:
+        return f"It waits: {operation.hold}."
+    ending = (
+        "The run is expired, so that is when its study is stopped."
+        if run.is_expired
+        else f"That ends when all places are taken, or with `crowdops run expire {run.name}`."
     )
+    return f"It waits: {operation.hold}. {ending} `crowdops ops cancel {operation.id}` withdraws it."
+
+
+def _before(session: Session, operation: Operation) -> Operation | None:
+    """What has to be over first: what it follows, or for a stop whatever may still open more places."""
+    if operation.kind == "stop":
+        under_way = Operation.state.in_((State.SENDING, *IN_DOUBT))
+        offers = select(Operation).where(Operation.run_id == operation.run_id, Operation.kind.in_(OFFERS), under_way)
+        return session.scalars(offers.limit(1)).first()
+    before = session.get(Operation, operation.after_id) if operation.after_id else None
+    return before if before is not None and before.state is not State.CONFIRMED else None
 
 
 def _choices(operation: Operation) -> list[str]:

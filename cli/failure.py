@@ -3,19 +3,20 @@
 Exit codes: 1 something failed, 2 bad input, 3 no such thing, 4 the database or the broker is down.
 """
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import psycopg.errors
 from kombu.exceptions import OperationalError as BrokerDownError
 from redis import RedisError
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
+from cli import daemon, postgres, valkey
 from cli.place import ServerError
 from models.plan import ConflictError
-from models.settings import SettingsError
+from models.settings import SettingsError, settings
 from models.status import IllegalMoveError
 from providers import UnknownProviderError
-from providers.errors import ProviderError
+from providers.errors import AccountError, ProviderError
 
 
 class FailedError(Exception):
@@ -62,14 +63,33 @@ def told(error: Exception) -> Told | None:
     return None
 
 
+def asked(error: Exception) -> str:
+    """Why a command could not ask a vendor; the error's own words speak of the workers only."""
+    if isinstance(error, AccountError):
+        return f"{error} Commands ask the vendor too, so this terminal needs the token as well as the workers."
+    return str(error)
+
+
 def _words(error: Exception) -> tuple[str, str]:
     match error:
+        case ProviderError():
+            return asked(error), ""
         case DBAPIError():
-            said, server = error.orig, "database"
+            return f"The database cannot be used: {_sentences(error.orig)}", _remedy("database", postgres.NAME)
         case BrokerDownError() | RedisError():
-            said, server = error, "broker"
+            return f"The broker cannot be used: {_sentences(error)}", _remedy("broker", valkey.NAME)
         case _:
             return str(error), ""
-    line = " ".join(str(said).split()).rstrip(".")
-    remedy = f"See what `crowdops doctor` says, and check CROWDOPS_{server.upper()}_URL."
-    return f"The {server} cannot be used: {line}.", remedy
+
+
+def _sentences(error: object) -> str:
+    """What a server's library says, whose lines have no full stop."""
+    lines = [line.strip().rstrip(".") for line in str(error).splitlines()]
+    return " ".join(line if line.endswith((":", "?")) else f"{line}." for line in lines if line)
+
+
+def _remedy(server: Literal["database", "broker"], name: str) -> str:
+    url = settings().database_url if server == "database" else settings().broker_url
+    if url is None:
+        return f"It is the embedded one, which the next command starts again; its log is {daemon.log_of(name)}."
+    return f"See what `crowdops doctor` says, and check CROWDOPS_{server.upper()}_URL."

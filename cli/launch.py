@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from cli import console, lookup, money
+from cli import console, failure, lookup, money
 from cli.failure import FailedError, InputError, UnknownNameError
 from cli.runfile import Wanted
 from models.identity import run_id
@@ -83,7 +83,8 @@ def price(provider: CrowdProvider, wanted: Wanted) -> Price:
     except RejectedError as error:
         raise InputError(f"{error} Nothing was launched.") from None
     except ProviderError as error:
-        raise FailedError(f"The vendor could not be asked what this costs, so nothing was launched: {error}") from None
+        why = failure.asked(error)
+        raise FailedError(f"The vendor could not be asked what this costs, so nothing was launched: {why}") from None
     afford(asked, wanted)
     return asked
 

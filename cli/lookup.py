@@ -1,24 +1,27 @@
 """What a person types to name something goes in, its row comes out, or an error that lists what there is."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 from uuid import UUID
 
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
+from cli.console import plural
 from cli.failure import InputError, UnknownNameError
 from models.agent import Agent
+from models.discrepancy import Discrepancy
 from models.operation import Operation
 from models.requester import Requester
 from models.task_run import TaskRun
+from models.unit import Unit
 
 SHORTEST = 8
 """Digits that the beginning of an id must have to stand for the whole."""
 LISTED = 20
 _DIGITS = 32
 
-Row = TypeVar("Row", TaskRun, Operation, Agent)
+Row = TypeVar("Row", TaskRun, Operation, Agent, Unit, Discrepancy)
 
 
 def requester(session: Session, name: str) -> Requester:
@@ -71,39 +74,80 @@ def operations(session: Session, typed: Sequence[str]) -> list[Operation]:
         UnknownNameError: some are not there, and all of these are named.
         InputError: several ids begin so.
     """
-    found: dict[UUID, Operation] = {}
+    return _each_once(typed, lambda text: operation(session, text), "operation", "See `crowdops ops list`.")
+
+
+def discrepancy(session: Session, typed: str) -> Discrepancy:
+    """The discrepancy of this id, or beginning of an id.
+
+    Raises:
+        UnknownNameError: there is none.
+        InputError: several ids begin so.
+    """
+    return _one_of(session, Discrepancy, typed, "discrepancy", "See `crowdops discrepancy list`.")
+
+
+def discrepancies(session: Session, typed: Sequence[str]) -> list[Discrepancy]:
+    """The discrepancies of these ids, or beginnings of ids, each once.
+
+    Raises:
+        UnknownNameError: some are not there, and all of these are named.
+        InputError: several ids begin so.
+    """
+    return _each_once(typed, lambda text: discrepancy(session, text), "discrepancy", "See `crowdops discrepancy list`.")
+
+
+def agent(session: Session, typed: str, of: TaskRun | None = None) -> Agent:
+    """The agent of this id, or beginning of an id; with `of`, one of that run.
+
+    Raises:
+        UnknownNameError: there is none, or the run has no such agent.
+        InputError: several ids begin so.
+    """
+    found = _one_of(session, Agent, typed, "agent", "See `crowdops agent list --run NAME`.")
+    return _mine(found, "Agent", typed, of)
+
+
+def unit(session: Session, typed: str, of: TaskRun | None = None) -> Unit:
+    """The unit of this id, or beginning of an id; with `of`, one of that run.
+
+    Raises:
+        UnknownNameError: there is none, or the run has no such unit.
+        InputError: several ids begin so.
+    """
+    found = _one_of(session, Unit, typed, "unit", "`crowdops run export NAME` writes those of a run.")
+    return _mine(found, "Unit", typed, of)
+
+
+OfRun = TypeVar("OfRun", Agent, Unit)
+
+
+def _mine(found: OfRun, what: str, typed: str, of: TaskRun | None) -> OfRun:
+    if of is not None and found.task_run_id != of.id:
+        raise UnknownNameError(f"{what} {typed} belongs to another run than {of.name!r}.")
+    return found
+
+
+def _each_once(typed: Sequence[str], find: Callable[[str], Row], what: str, remedy: str) -> list[Row]:
+    found: dict[UUID, Row] = {}
     unknown = []
     for text in typed:
         try:
-            row = operation(session, text)
+            row = find(text)
         except UnknownNameError:
             unknown.append(repr(text))
         else:
             found[row.id] = row
     if unknown:
-        raise UnknownNameError(f"There is no operation {' or '.join(unknown)}. See `crowdops ops list`.")
+        raise UnknownNameError(f"There is no {what} {' or '.join(unknown)}. {remedy}")
     return list(found.values())
-
-
-def agents(session: Session, of: TaskRun, typed: Sequence[str]) -> list[Agent]:
-    """The agents of a run with these ids, or beginnings of ids.
-
-    Raises:
-        UnknownNameError: the run has no such agent.
-        InputError: several ids begin so.
-    """
-    found = [_one_of(session, Agent, text, "agent", "See `crowdops run show`.") for text in typed]
-    for text, agent in zip(typed, found, strict=True):
-        if agent.task_run_id != of.id:
-            raise UnknownNameError(f"Agent {text} belongs to another run than {of.name!r}.")
-    return found
 
 
 def _one_of(session: Session, table: type[Row], typed: str, what: str, remedy: str) -> Row:
     found = _by_id(session, table, typed)
     if not found:
         raise UnknownNameError(f"There is no {what} {typed!r}. {remedy}")
-    return _only(found, f"{what}s whose id begins with {typed!r}", [str(row.id) for row in found])
+    return _only(found, f"{plural(what)} whose id begins with {typed!r}", [str(row.id) for row in found])
 
 
 def _by_id(session: Session, table: type[Row], typed: str) -> Sequence[Row]:

@@ -17,10 +17,12 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "doctor": ("cli.doctor:doctor", "Check everything that crowdops needs, and say what to do about the rest."),
     "db": ("cli.database:app", "Prepare the database."),
     "requester": ("cli.requester:app", "Add accounts at vendors; pause and resume them."),
-    "run": ("cli.run:app", "Launch runs, list them, and follow them."),
-    "review": ("cli.review:app", "Decide on the work that came back."),
+    "run": ("cli.run:app", "Launch runs, follow them, pause and end them, and export what was handed in."),
+    "agent": ("cli.agent:app", "See who works on what, and what was handed in."),
+    "review": ("cli.review:app", "Approve or reject the work that came back."),
     "ops": ("cli.ops:app", "Look into operations (every intended vendor call), and decide where a person must."),
-    "reconcile": ("cli.reconcile:reconcile", "Bring runs up to date with their vendors now."),
+    "discrepancy": ("cli.discrepancy:app", "See what does not fit what is on record, and put it aside."),
+    "reconcile": ("cli.reconcile:reconcile", "Bring runs, or one agent, up to date with their vendors now."),
 }
 """Each command with the place of its code and its line in `crowdops --help`."""
 

@@ -1,8 +1,6 @@
 """`crowdops ops`: operations are listed, explained, withdrawn, tried again, and decided where only a person can."""
 
-import os
-import pwd
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from operator import attrgetter
@@ -12,7 +10,7 @@ import typer
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from cli import console, lookup, money
+from cli import batch, console, lookup, money
 from cli import explain as stories
 from cli.console import Json
 from cli.failure import InputError
@@ -21,7 +19,6 @@ from models.agent import Agent
 from models.attempt import Attempt
 from models.operation import FINAL, Operation, State
 from models.session import transaction
-from models.status import IllegalMoveError
 from tasks import decide, dispatch
 from tasks.decide import Decision
 
@@ -36,7 +33,9 @@ _BY_ID = attrgetter("id")
 def list_(
     *,
     state: Annotated[State | None, typer.Option(help="Only those in this state.")] = None,
-    kind: Annotated[str | None, typer.Option(help="Only this kind: draft, publish, launch, approve, ...")] = None,
+    kind: Annotated[
+        str | None, typer.Option(help="Only this kind: draft, publish, launch, approve, reject, stop, pause or resume.")
+    ] = None,
     run: Annotated[str | None, typer.Option(metavar="NAME|ID", help="Only those of this run.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 50,
     as_json: Json = False,
@@ -62,8 +61,8 @@ def list_(
 
 
 def _line(row: Operation) -> tuple[object, ...]:
-    waits = None if row.state in FINAL or row.state is State.REVIEW else row.next_at
-    return str(row.id)[:13], row.kind, row.state, row.attempts, waits, row.reason
+    waits = None if row.state in FINAL or row.state is State.REVIEW or row.hold else row.next_at
+    return str(row.id)[:13], row.kind, row.state, row.attempts, waits, f"waits: {row.hold}" if row.hold else row.reason
 
 
 @app.command()
@@ -116,15 +115,17 @@ def retry(typed: Ids, *, as_json: Json = False) -> None:
     """Try again, all or none: what was refused or withdrawn is planned anew, what waits is sent now."""
     with transaction() as session:
         rows = sorted(lookup.operations(session, typed), key=_BY_ID)
-        again = _all_or_none(rows, lambda row: decide.retry(session, row.id))
+        again = batch.all_or_none(rows, lambda row: decide.retry(session, row.id), "operation")
         data = [_data(row) for row in again]
     dispatch.wake()
-    _tell(data, [_tried_again(row, new) for row, new in zip(rows, again, strict=True)], as_json)
+    batch.tell(data, [_tried_again(row, new) for row, new in zip(rows, again, strict=True)], as_json=as_json)
 
 
 def _tried_again(row: Operation, new: Operation) -> str:
     if new.id != row.id:
         return f"Operation {row.id} ({row.kind}) is tried again as operation {new.id}, which is {new.state}."
+    if new.hold is not None:
+        return f"Operation {row.id} ({row.kind}) goes on waiting: {new.hold}. See `crowdops ops explain {row.id}`."
     if new.state is State.PLANNED:
         return f"Operation {row.id} ({row.kind}) is due now. If nothing happens, see `crowdops ops explain {row.id}`."
     return f"Operation {row.id} ({row.kind}) is {new.state}: there is nothing to try again."
@@ -137,12 +138,14 @@ def cancel(typed: Ids, *, note: Annotated[str, typer.Option(help="Why.")] = "wit
     with transaction() as session:
         # Of a run's places only the last can be withdrawn, so it goes first.
         rows = sorted(lookup.operations(session, typed), key=lambda row: (-row.body.get("places", 0), row.id))
-        rows = _all_or_none(rows, lambda row: decide.cancel(session, row.id, who=_user(), note=note))
+        rows = batch.all_or_none(
+            rows, lambda row: decide.cancel(session, row.id, who=batch.user(), note=note), "operation"
+        )
         waited = Operation.after_id.in_([row.id for row in rows])
         leaders = set(session.scalars(select(Operation.after_id).where(waited)))
         data = [_data(row) for row in rows]
     dispatch.wake()
-    _tell(data, [_withdrawn(row, leads=row.id in leaders) for row in rows], as_json)
+    batch.tell(data, [_withdrawn(row, leads=row.id in leaders) for row in rows], as_json=as_json)
 
 
 def _withdrawn(row: Operation, *, leads: bool) -> str:
@@ -168,12 +171,14 @@ def resolve(
     with transaction() as session:
         rows = sorted(lookup.operations(session, typed), key=_BY_ID)
         _check_results(rows, decision, told)
-        settle = partial(decide.resolve, session, decision=decision, who=_user(), note=note, result=told)
-        rows = _all_or_none(rows, lambda row: settle(row.id))
+        settle = partial(decide.resolve, session, decision=decision, who=batch.user(), note=note, result=told)
+        rows = batch.all_or_none(rows, lambda row: settle(row.id), "operation")
         data = [_data(row) for row in rows]
     dispatch.wake()
     noted = [(row, (row.note or "").splitlines()[-1]) for row in rows]
-    _tell(data, [f"Operation {row.id} ({row.kind}) is {row.state}. Noted: {note}" for row, note in noted], as_json)
+    batch.tell(
+        data, [f"Operation {row.id} ({row.kind}) is {row.state}. Noted: {note}" for row, note in noted], as_json=as_json
+    )
 
 
 def _check_results(rows: Sequence[Operation], decision: Decision, told: Mapping[str, str]) -> None:
@@ -187,33 +192,6 @@ def _check_results(rows: Sequence[Operation], decision: Decision, told: Mapping[
         )
 
 
-def _all_or_none(rows: Sequence[Operation], decision: Callable[[Operation], Operation]) -> list[Operation]:
-    """What a decision makes of each row.
-
-    Raises:
-        IllegalMoveError: some rows refuse it, and all of these are named; the transaction must not be committed.
-    """
-    made, refused = [], []
-    for row in rows:
-        try:
-            made.append(decision(row))
-        except IllegalMoveError as error:
-            refused.append(str(error) if str(row.id) in str(error) else f"Operation {row.id}: {error}")
-    if refused:
-        outcome = f"So none of the {len(rows)} operations was changed." if len(rows) > 1 else "Nothing was changed."
-        raise IllegalMoveError("\n".join([*refused, outcome]))
-    return made
-
-
-def _tell(data: list[dict[str, Any]], lines: Sequence[str], as_json: bool) -> None:  # noqa: FBT001 - as typer gave it
-    """What was done, a line for each operation, or an entry for each."""
-    if as_json:
-        console.document(data)
-        return
-    for line in lines:
-        console.say(line)
-
-
 def _pairs(typed: list[str]) -> dict[str, str]:
     pairs = [text.partition("=") for text in typed]
     for name, _, value in pairs:
@@ -222,19 +200,11 @@ def _pairs(typed: list[str]) -> dict[str, str]:
     return {name: value for name, _, value in pairs}
 
 
-def _user() -> str:
-    """Who is at the keyboard, as the operating system knows them."""
-    try:
-        return pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        return f"user {os.getuid()}"
-
-
 def _data(row: Operation) -> dict[str, Any]:
     """What is told about an operation. Its target is left out: for some kinds it is a worker."""
     names = ("id", "kind", "state", "run_id", "unit_id", "agent_id", "after_id", "amount_minor", "currency", "attempts")
     times = ("created_at", "next_at", "first_sent_at", "last_sent_at", "settled_at")
-    return {name: getattr(row, name) for name in (*names, *times, "reason", "note")}
+    return {name: getattr(row, name) for name in (*names, *times, "hold", "reason", "note")}
 
 
 def _details(session: Session, row: Operation) -> dict[str, Any]:

@@ -46,7 +46,7 @@ def prepare() -> None:
     """Make the home and the socket directory, unless they are there.
 
     Raises:
-        ServerError: the home or the socket directory belongs to somebody else.
+        ServerError: the home cannot be made, or it or the socket directory belongs to somebody else.
     """
     make_home()
     _prepare_sockets()
@@ -56,20 +56,29 @@ def make_home() -> None:
     """Make the home, unless it is there.
 
     Raises:
-        ServerError: it belongs to somebody else.
+        ServerError: it cannot be made, or belongs to somebody else.
     """
     home = settings().home
-    if not home.exists():
-        home.mkdir(parents=True, exist_ok=True)
-        # Only root's home is open for passing through: its servers run as somebody else.
-        home.chmod(0o711 if os.getuid() == 0 else 0o700)
+    try:
+        if not home.exists():
+            home.mkdir(parents=True, exist_ok=True)
+            # Only root's home is open for passing through: its servers run as somebody else.
+            home.chmod(0o711 if os.getuid() == 0 else 0o700)
+        _refuse_a_foreign(home)
+        for private in (home / "logs", home / "locks"):
+            private.mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise ServerError(
+            f"{home} cannot be used: {error.strerror}. Mend that, or set CROWDOPS_HOME to another directory."
+        ) from None
+
+
+def _refuse_a_foreign(home: Path) -> None:
     if home.stat().st_uid != os.getuid():
         raise ServerError(
             f"{home} belongs to user {home.stat().st_uid}, and you are user {os.getuid()}. "
             "Run as that user, or set CROWDOPS_HOME to a directory of your own."
         )
-    for private in (home / "logs", home / "locks"):
-        private.mkdir(mode=0o700, exist_ok=True)
 
 
 def write_private(path: Path, text: str) -> None:

@@ -4,22 +4,20 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from sqlalchemy import or_, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from cli import console, launch, lookup, money, runfile, watch
+from cli import console, export, findings, launch, lookup, money, output, pause, recruit, runfile, watch
 from cli.console import Json
+from cli.pause import Pause
 from cli.servers import embedded
-from models.agent import Agent
-from models.discrepancy import Discrepancy
-from models.operation import Operation
 from models.requester import Requester
 from models.session import transaction
 from models.task_run import TaskRun
 from providers import account_of, provider_of
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
-Named = Annotated[str, typer.Argument(metavar="NAME|ID", help="The run's name, its id, or the beginning of its id.")]
+Named = recruit.Named
 
 
 @app.command("launch")
@@ -50,8 +48,10 @@ def launch_(
         done = step(requester, wanted, sandbox=provider.is_sandbox())
     if as_json:
         console.document(_launch_data(wanted, done, price, dry_run=dry_run))
-    else:
-        _tell_launch(requester, wanted, done, price, dry_run=dry_run)
+        return
+    _tell_launch(requester, wanted, done, price, dry_run=dry_run)
+    with transaction() as session:
+        console.say(_outcome(done, pause.of(session, requester), dry_run=dry_run))
 
 
 def _launch_data(
@@ -90,16 +90,15 @@ def _tell_launch(
         }
     shown["operations"] = done.operations
     console.facts(shown)
-    console.say(_outcome(requester, done, dry_run=dry_run))
 
 
-def _outcome(requester: Requester, done: launch.Launched, *, dry_run: bool) -> str:
+def _outcome(done: launch.Launched, paused: Pause | None, *, dry_run: bool) -> str:
     if not done.fresh:
         return "This run was already launched: nothing was added."
     if dry_run:
         return "This is what would be asked of the vendor. Nothing was written, and nothing was sent."
-    if requester.paused_reason is not None:
-        return f"The run is recorded, but its account is paused; see `crowdops requester resume {requester.name}`."
+    if paused is not None:
+        return f"The run is recorded, and waits. {paused.told}"
     return f"The run is recorded, and the workers carry it out. Follow it with `crowdops run watch {done.run_id}`."
 
 
@@ -144,16 +143,15 @@ def _line(run: TaskRun, account: str, seen: watch.Snapshot) -> dict[str, Any]:
 @app.command()
 @embedded()
 def show(name: Named, *, as_json: Json = False) -> None:
-    """Show where a run stands, and what is strange about it."""
+    """Show where a run stands, and what is strange about it that nobody has looked into."""
     with transaction() as session:
         run = lookup.run(session, name)
         seen = watch.snapshot(session, run.id)
-        strange = _discrepancies(session, run)
+        strange = session.scalars(findings.of_run(run).where(findings.OPEN)).all()
         facts = _facts(session, run)
     data: dict[str, Any] = {**facts, "units": seen.units, "agents": seen.agents}
     if as_json:
-        findings = [{"finding": row.finding, "subject": row.subject, "detail": row.detail} for row in strange]
-        console.document({**data, "operations": seen.operations, "discrepancies": findings})
+        console.document({**data, "operations": seen.operations, "discrepancies": [*map(findings.data, strange)]})
         return
     operations = [(kind, state, number) for kind, states in seen.operations.items() for state, number in states.items()]
     for amount in ("pay", "budget"):
@@ -161,10 +159,10 @@ def show(name: Named, *, as_json: Json = False) -> None:
     console.facts(data | {"units": {"total": seen.total} | dict(seen.units)})
     console.table(("operation", "state", "number"), operations)
     if seen.paused is not None:
-        console.say(f"The account is paused: {seen.paused}")
-        console.say(f"When that is mended: `crowdops requester resume {facts['account']}`.")
+        console.say(seen.paused.told)
     if strange:
-        console.table(("finding", "about", "detail"), [(row.finding, row.subject, row.detail) for row in strange])
+        console.table(findings.COLUMNS, [findings.line(row) for row in strange])
+        console.say("What these mean: `crowdops discrepancy show ID`; put them aside: `crowdops discrepancy resolve`.")
     if seen.review:
         console.say(f"For a person to decide: {seen.review}. See `crowdops ops list --state review --run {run.id}`.")
 
@@ -184,22 +182,11 @@ def _facts(session: Session, run: TaskRun) -> dict[str, Any]:
         "page": run.task_url,
         "created_at": run.created_at,
         "completed": run.is_completed,
+        "expired": run.is_expired,
         "currency": run.currency,
         "pay_minor": run.pay_minor,
         "budget_minor": run.budget_minor,
     }
-
-
-def _discrepancies(session: Session, run: TaskRun) -> list[Discrepancy]:
-    """Those about the run's agents and operations, and those of its account that belong to no run we know."""
-    agents, operations = select(Agent.id), select(Operation.id)
-    mine = or_(
-        Discrepancy.subject.in_(agents.where(Agent.task_run_id == run.id)),
-        Discrepancy.subject.in_(operations.where(Operation.run_id == run.id)),
-    )
-    nobodys = Discrepancy.subject.notin_(agents) & Discrepancy.subject.notin_(operations)
-    found = select(Discrepancy).where(Discrepancy.requester_id == run.requester_id, or_(mine, nobodys))
-    return list(session.scalars(found.order_by(Discrepancy.created_at)))
 
 
 @app.command("watch")
@@ -209,3 +196,36 @@ def watch_(name: Named, *, as_json: Json = False) -> None:
     with transaction() as session:
         run = lookup.run(session, name)
     watch.follow(run.id, as_json=as_json)
+
+
+app.command()(recruit.expire)
+app.command("pause")(recruit.pause_)
+app.command()(recruit.resume)
+
+
+@app.command("export")
+@embedded()
+def export_(
+    name: Named,
+    *,
+    wanted: Annotated[
+        export.Format | None,
+        typer.Option("--format", help="How rows are written; jsonl, unless the file's name ends with .csv."),
+    ] = None,
+    file: Annotated[
+        Path | None, typer.Option("--output", metavar="FILE", help="Where to, if not to the screen.")
+    ] = None,
+    workers: Annotated[
+        bool, typer.Option("--with-workers", help="With the vendor's pseudonyms of people: personal data.")
+    ] = False,
+) -> None:
+    """Write what was handed in: a row for each agent, and one for each unit that nobody has."""
+    with transaction() as session:
+        run = lookup.run(session, name)
+    csv = wanted is export.Format.CSV or (wanted is None and file is not None and file.suffix.lower() == ".csv")
+    with output.to(file) as stream, transaction() as session:
+        export.snapshot(session)
+        style = export.Format.CSV if csv else export.Format.JSONL
+        number = export.write(session, run.id, stream, style, workers=workers)
+    if file is not None:
+        console.say(f"Wrote {console.counted(number, 'row')} of {run.name} to {file}.")

@@ -24,6 +24,7 @@ from pydantic_core import ErrorDetails
 
 from cli import money, units
 from cli.document import Document, canonical, load
+from cli.failure import InputError
 from tasks.runs import Spec
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -183,7 +184,11 @@ def _rows(document: Document) -> units.Rows:
     named = document.data.get("units")
     if not isinstance(named, str) or not named.strip():
         return []
-    rows, problems = units.read(document.path.parent / named.strip())
+    try:
+        rows, problems = units.read(document.path.parent / named.strip())
+    except InputError as error:
+        document.problem(("units",), str(error))
+        return []
     document.problems += problems
     return rows
 

@@ -15,8 +15,9 @@ from redis import RedisError
 from sqlalchemy import NullPool, create_engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from cli import daemon, place, postgres, valkey
+from cli import address, daemon, place, postgres, valkey
 from models.settings import settings
+from providers import installed
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,11 @@ def embedded() -> Iterator[None]:
 
     Raises:
         ServerError: a server cannot be started; the message holds the end of its log.
+        SettingsError: the address of another cannot be used.
     """
+    address.check()
+    # A row is of its vendor's class, which knows the vendor's rules, only if that is loaded before the row.
+    installed()
     starts = [
         start
         for start, named in ((postgres.start, settings().database_url), (valkey.start, settings().broker_url))

@@ -19,7 +19,7 @@ def read(path: Path) -> tuple[Rows, Problems]:
     Raises:
         InputError: the file cannot be read at all.
     """
-    reader = {".csv": _csv, ".jsonl": _json_lines}.get(path.suffix.lower())
+    reader = {".csv": csv_lines, ".jsonl": _json_lines}.get(path.suffix.lower())
     if reader is None:
         return [], [f"{path}: must be a .csv or a .jsonl file"]
     rows: Rows = []
@@ -38,7 +38,8 @@ Found = Iterator[tuple[int, dict[str, Any] | str]]
 """The number of a line with its row, or with what is wrong with it."""
 
 
-def _csv(text: str) -> Found:
+def csv_lines(text: str) -> Found:
+    """The rows of a CSV text that begins with a header, each as a mapping."""
     header: list[str] | None = None
     for line, cells in _records(text):
         if isinstance(cells, str):

@@ -17,7 +17,8 @@ from rich.text import Text
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from cli import console
+from cli import console, pause
+from cli.pause import Pause
 from models.agent import Agent
 from models.operation import FINAL, Operation, State
 from models.requester import Requester
@@ -40,7 +41,7 @@ class Snapshot:
     run_id: UUID
     name: str
     is_completed: bool
-    paused: str | None
+    paused: Pause | None
     """Why its account is paused, if it is."""
     units: Mapping[UnitStatus, int] = field(default_factory=dict)
     agents: Mapping[AgentStatus, int] = field(default_factory=dict)
@@ -102,21 +103,23 @@ def snapshot(session: Session, run_id: UUID) -> Snapshot:
 
 def snapshots(session: Session, run_ids: Sequence[UUID]) -> list[Snapshot]:
     """Count several runs, in this order, with one query a table."""
-    units = _counted(session, Unit.task_run_id, run_ids, Unit.status)
-    agents = _counted(session, Agent.task_run_id, run_ids, Agent.status)
     operations: dict[UUID, dict[str, dict[State, int]]] = defaultdict(lambda: defaultdict(dict))
     for run_id, parts in _counted(session, Operation.run_id, run_ids, Operation.kind, Operation.state).items():
         for (kind, state), number in parts.items():
             operations[run_id][kind][state] = number
-    paused = select(TaskRun.id, Requester.paused_reason).join(Requester, Requester.id == TaskRun.requester_id)
-    reasons = dict(session.execute(paused.where(TaskRun.id.in_(run_ids), ~pacing.is_open(Requester.id))).all())
+    # After the operations: what a finished one did is there by then.
+    units = _counted(session, Unit.task_run_id, run_ids, Unit.status)
+    agents = _counted(session, Agent.task_run_id, run_ids, Agent.status)
+    accounts = select(TaskRun.id, Requester).join(Requester, Requester.id == TaskRun.requester_id)
+    paused = accounts.where(TaskRun.id.in_(run_ids), ~pacing.is_open(Requester.id))
+    pauses = {run_id: pause.made(account) for run_id, account in session.execute(paused)}
     runs = {run.id: run for run in session.scalars(select(TaskRun).where(TaskRun.id.in_(run_ids)))}
     return [
         Snapshot(
             run_id=run_id,
             name=runs[run_id].name,
             is_completed=runs[run_id].is_completed,
-            paused=reasons.get(run_id),
+            paused=pauses.get(run_id),
             units={status: units[run_id][status,] for status in UnitStatus if (status,) in units[run_id]},
             agents={status: agents[run_id][status,] for status in AgentStatus if (status,) in agents[run_id]},
             operations=operations[run_id],
@@ -187,15 +190,14 @@ def _notes(seen: Snapshot) -> list[str]:
     if seen.review:
         notes.append(f"Decide with `crowdops ops list --state review --run {seen.run_id}`.")
     if seen.paused is not None:
-        notes.append(f"The account is paused: {console.cell(seen.paused)}")
+        notes.append(seen.paused.told)
     return [*notes, "The run is completed."] if seen.is_completed else notes
 
 
 def _print(seen: Snapshot, *, as_json: bool) -> None:
     if as_json:
-        console.line_of_json(
-            {"run": seen.run_id, **seen.numbers(), "completed": seen.is_completed, "paused": seen.paused}
-        )
+        paused = seen.paused.reason if seen.paused is not None else None
+        console.line_of_json({"run": seen.run_id, **seen.numbers(), "completed": seen.is_completed, "paused": paused})
         return
     crowd = f"{seen.launched} of {seen.total} launched, {seen.at_work} at work, {seen.submitted} submitted"
     console.say("; ".join([f"{seen.name}: {crowd}, {seen.approved} approved", *_notes(seen)]))

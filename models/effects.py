@@ -33,13 +33,15 @@ def confirmed(session: Session, operations: Sequence[Operation]) -> None:
 def _launched(session: Session, operations: Sequence[Operation]) -> None:
     """A unit that somebody took before the answer came is past being launched already."""
     ids = [operation.unit_id for operation in operations]
+    # More places open a study again that had come to its end. Runs are locked before units, as by a listing.
+    ended = update(TaskRun).where(
+        TaskRun.id.in_({operation.run_id for operation in operations}), TaskRun.facts.has_key("stopped")
+    )
+    session.execute(ended.values(facts=TaskRun.facts.op("-")(literal("stopped"))), execution_options=UNSEEN)
     # In the order in which a listing takes them.
     session.execute(select(Unit.id).where(Unit.id.in_(ids)).order_by(Unit.place).with_for_update(key_share=True))
     fresh = update(Unit).where(Unit.id.in_(ids), Unit.status == UnitStatus.CREATED)
     session.execute(fresh.values(status=UnitStatus.LAUNCHED), execution_options=UNSEEN)
-    # More places open a study again that had come to its end.
-    runs = update(TaskRun).where(TaskRun.id.in_({operation.run_id for operation in operations}))
-    session.execute(runs.values(facts=TaskRun.facts.op("-")(literal("stopped"))), execution_options=UNSEEN)
 
 
 def _approved(session: Session, operations: Sequence[Operation]) -> None:
@@ -68,8 +70,15 @@ def _move(session: Session, agent: Agent, status: AgentStatus) -> None:
 
 
 def _stopped(session: Session, operations: Sequence[Operation]) -> None:
+    _learn(session, operations)
     for run_id in {operation.run_id for operation in operations if operation.run_id is not None}:
         stopped(session, run_id)
+
+
+def recruiting(session: Session, run_id: UUID) -> None:
+    """The vendor lets people in again, whatever we believed."""
+    again = update(TaskRun).where(TaskRun.id == run_id, TaskRun.facts.has_key("stopped"))
+    session.execute(again.values(facts=TaskRun.facts.op("-")(literal("stopped"))), execution_options=UNSEEN)
 
 
 def stopped(session: Session, run_id: UUID) -> None:

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
     from models.unit import Unit
 
-OFFERS = ("draft", "publish", "launch")
-"""Kinds that offer work to people; none of them is sent once the run is expired."""
+OFFERS = ("draft", "publish", "launch", "resume")
+"""Kinds that let people in; none of them is sent once the run is expired."""
 WITHDRAWN = "the run was expired"
 
 
@@ -37,10 +37,10 @@ def launch(run: TaskRun, units: Sequence[Unit], after_id: UUID | None = None) ->
         IllegalMoveError: the run is expired.
     """
     session = session_of(run)
+    # Whoever launches units of this run at the same moment waits here, and then sees their places.
+    session.refresh(run, ["places", "is_expired"], with_for_update={"key_share": True})
     if run.is_expired:
         raise IllegalMoveError(f"Run {run.name!r} is expired: more places would open its study again.")
-    # Whoever launches units of this run at the same moment waits here, and then sees their places.
-    session.refresh(run, ["places"], with_for_update={"key_share": True})
     _see_places(session, [unit for unit in units if unit.place is None])
     new = [unit for unit in units if unit.place is None]
     grown = (
@@ -88,8 +88,16 @@ def expire(run: TaskRun) -> Operation | None:
     drafts = select(Operation).where(Operation.run_id == run.id, Operation.kind == "draft")
     if session.scalars(drafts.where(Operation.state.notin_(FALLEN)).limit(1)).first() is None:
         expire_units(session, run.id)
+        run.is_completed = True
         return None
-    return plan(session, [_of_run(run, "stop")])[0]
+    return plan(session, [_of_run(run, "stop", key=str(_stops(session, run)))])[0]
+
+
+def _stops(session: Session, run: TaskRun) -> int:
+    """The number of the stop that is wanted: a further one, if the study was stopped and is open all the same."""
+    stops = select(Operation.state).where(Operation.run_id == run.id, Operation.kind == "stop")
+    done = session.scalars(stops.where(Operation.state == State.CONFIRMED)).all()
+    return max(1, len(done) + (not run.is_stopped))
 
 
 def _withdraw(session: Session, run: TaskRun) -> None:
@@ -135,13 +143,14 @@ def _turn(run: TaskRun, wanted: str, other: str) -> Operation:
     if run.is_expired:
         raise IllegalMoveError(f"Run {run.name!r} is expired, so there is nothing to {wanted}.")
     mine = select(Operation).where(Operation.run_id == run.id, Operation.kind.in_((wanted, other)))
-    turns = [row for row in session.scalars(mine) if row.state not in FALLEN]
-    last = max(turns, key=lambda row: int(row.body["turn"]), default=None)
+    turns = session.scalars(mine).all()
+    standing = [row for row in turns if row.state not in FALLEN]
+    last = max(standing, key=lambda row: int(row.body["turn"]), default=None)
     if last is not None and last.kind == wanted:
         return last
     if last is None and wanted == "resume":
         raise IllegalMoveError(f"Run {run.name!r} was not paused, so there is nothing to resume.")
-    turn = int(last.body["turn"]) + 1 if last is not None else 1
+    turn = 1 + max((int(row.body["turn"]) for row in turns), default=0)
     before = last.id if last is not None else _published(session, run)
     return plan(session, [_of_run(run, wanted, key=str(turn), body={"turn": turn}, after_id=before)])[0]
 

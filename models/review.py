@@ -5,16 +5,18 @@ Work is decided once: what is being approved cannot be rejected meanwhile, nor t
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
 from models.operation import Operation
-from models.plan import AT_ONCE, FALLEN, Intent, plan, session_of
+from models.plan import AT_ONCE, DEFAULT_KEY, FALLEN, ConflictError, Intent, plan, session_of
 from models.status import AgentStatus, IllegalMoveError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
+    from uuid import UUID
 
     from sqlalchemy.orm import Session
 
@@ -54,7 +56,7 @@ def reject(run: TaskRun, agents: Sequence[Agent], category: str, message: str) -
     for agent in agents:
         agent.assert_rejection(category, message)
     body = {"category": category, "message": message}
-    hold = None if run.refill else STILL_RECRUITS
+    hold = None if run.refill or run.is_stopped else STILL_RECRUITS
     return _decide(run, agents, "reject", (AgentStatus.COMPLETED, AgentStatus.REJECTED), body, hold)
 
 
@@ -73,6 +75,7 @@ def _decide(  # noqa: PLR0913, PLR0917 - what a decision consists of
             wanted = " or ".join(sorted(allowed))
             raise IllegalMoveError(f"The work of agent {agent.id} is {agent.status}; this needs work that is {wanted}.")
     _refuse_two_minds(session, kind, agents)
+    keys = _keys(session, kind, agents, body or {})
     return plan(
         session,
         [
@@ -80,6 +83,7 @@ def _decide(  # noqa: PLR0913, PLR0917 - what a decision consists of
                 requester_id=run.requester_id,
                 kind=kind,
                 target=agent.submission,
+                key=keys.get(agent.id, DEFAULT_KEY),
                 body=body or {},
                 run_id=run.id,
                 unit_id=agent.unit_id,
@@ -89,6 +93,25 @@ def _decide(  # noqa: PLR0913, PLR0917 - what a decision consists of
             for agent in agents
         ],
     )
+
+
+def assert_undecided(session: Session, agent: Agent, again: Operation) -> None:
+    """Refuse to try a decision `again` on work that has another one, whichever it is.
+
+    Raises:
+        IllegalMoveError: with the operation that decides on it.
+    """
+    _lock(session, [agent])
+    for kind in ("approve", "reject"):
+        for operation in _decisions(session, kind, [agent]):
+            same = (operation.kind, _base(operation)) == (again.kind, _base(again))
+            if operation.state not in FALLEN and not same:
+                raise IllegalMoveError(_decided(operation))
+
+
+def _base(operation: Operation) -> str:
+    """The key without the number of its trial."""
+    return operation.key.partition("~")[0]
 
 
 def _lock(session: Session, agents: Sequence[Agent]) -> None:
@@ -102,12 +125,40 @@ def _lock(session: Session, agents: Sequence[Agent]) -> None:
 
 def _refuse_two_minds(session: Session, kind: str, agents: Sequence[Agent]) -> None:
     other = "reject" if kind == "approve" else "approve"
+    for opposite in _decisions(session, other, agents):
+        if opposite.state not in FALLEN:
+            raise IllegalMoveError(_decided(opposite))
+
+
+def _keys(session: Session, kind: str, agents: Sequence[Agent], body: dict[str, Any]) -> dict[UUID | None, str]:
+    """Where the same was decided before, that key; words that were withdrawn leave the next key to other words."""
+    tried: dict[UUID | None, list[Operation]] = defaultdict(list)
+    for operation in _decisions(session, kind, agents):
+        if operation.state not in FALLEN and operation.body != body:
+            raise ConflictError(_decided(operation))
+        tried[operation.agent_id].append(operation)
+    return {agent: _key(operations, body) for agent, operations in tried.items()}
+
+
+def _key(tried: Sequence[Operation], body: dict[str, Any]) -> str:
+    same = [operation for operation in tried if operation.body == body]
+    standing = [operation.key for operation in same if operation.state not in FALLEN]
+    if same:
+        return standing[0] if standing else same[-1].key
+    return str(max(int(_base(operation)) for operation in tried) + 1)
+
+
+def _decisions(session: Session, kind: str, agents: Sequence[Agent]) -> Iterator[Operation]:
     for start in range(0, len(agents), AT_ONCE):
         ids = [agent.id for agent in agents[start : start + AT_ONCE]]
-        decided = select(Operation).where(Operation.agent_id.in_(ids), Operation.kind == other)
-        opposite = session.scalars(decided.where(Operation.state.notin_(FALLEN)).limit(1)).first()
-        if opposite is not None:
-            raise IllegalMoveError(
-                f"The work of agent {opposite.agent_id} has a decision already: operation {opposite.id} ({other}, "
-                f"{opposite.state}). Withdraw that first, if it can be: `crowdops ops cancel {opposite.id}`."
-            )
+        decided = select(Operation).where(Operation.agent_id.in_(ids), Operation.kind == kind)
+        yield from session.scalars(decided.order_by(Operation.created_at, Operation.id))
+
+
+def _decided(operation: Operation) -> str:
+    soft = "soft " if operation.body.get("soft") else ""
+    return (
+        f"The work of agent {operation.agent_id} has a decision already: operation {operation.id} "
+        f"({soft}{operation.kind}, {operation.state}). Withdraw that first, if it can be: "
+        f"`crowdops ops cancel {operation.id}`."
+    )

@@ -1,4 +1,4 @@
-"""The environment goes in, one frozen `Settings` comes out; nothing else in the project reads the environment.
+"""The environment goes in, one frozen `Settings` comes out; only credentials are read elsewhere, where they are used.
 
 Every name carries the prefix ``CROWDOPS_``. Unset database and broker mean the embedded servers of this checkout.
 """
@@ -108,7 +108,7 @@ class Settings(BaseSettings):
     flower_port: int = Field(default=5555, ge=1, le=65535)
     web_port: int = Field(default=8000, ge=1, le=65535)
     web_url: str | None = None
-    """Where workers' browsers reach the web process; it goes into the address of the task's page."""
+    """Where the task's page asks for a worker's data; it goes into the page's address as `api`."""
     failpoint: str | None = None
 
     @model_validator(mode="before")

@@ -9,7 +9,8 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
 from models import recruit
 from models.assignment import Assignment
 from models.base import Base, by_value, vendor_classes
-from models.status import UNIT_MOVES, UnitStatus, check_move
+from models.plan import session_of
+from models.status import UNIT_MOVES, IllegalMoveError, UnitStatus, check_move
 from models.task_run import TaskRun
 
 if TYPE_CHECKING:
@@ -67,4 +68,7 @@ class Unit(Base):
         Raises:
             IllegalMoveError: somebody has it.
         """
+        session_of(self).refresh(self, with_for_update={"key_share": True})
+        if self.agent_id is not None:
+            raise IllegalMoveError(f"Agent {self.agent_id} has unit {self.id}, so it cannot be taken off the table.")
         self.status = UnitStatus.EXPIRED

@@ -122,6 +122,10 @@ class Quote:
     currency: str
 
 
+TOTAL = "TOTAL"
+"""The word under which `CrowdProvider.changed` counts all submissions."""
+
+
 class CrowdProvider(ABC):
     """A vendor. One instance a process and account; it keeps nothing that matters."""
 
@@ -184,7 +188,8 @@ class CrowdProvider(ABC):
     def changed(self, run_facts: Mapping[str, Any]) -> Mapping[str, int]:
         """The cheapest change detector the vendor has: equal vectors mean nothing moved forward.
 
-        ``TOTAL``, if it is there, is how many submissions a complete listing holds.
+        It counts submissions by the words that observations carry, and all of them as `TOTAL`: a listing that shows
+        other numbers is not complete, or not of the same moment.
         """
 
     @abstractmethod

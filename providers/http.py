@@ -78,7 +78,9 @@ def call(
     # A connection must stand after half the time, so that a deadline that passes later is known to be "perhaps sent".
     phases = {"timeout": httpx.Timeout(deadline, connect=deadline / 4, pool=deadline / 4).as_dict()}
     request = httpx.Request(method, url, params=params, json=json, headers=headers, extensions=phases)
-    result = outcome(f"{method} {redacted(request.url.path)}", _wait_for(_exchange(request, deadline, _latest.get())))
+    got = _wait_for(_exchange(request, deadline, _latest.get()))
+    # Nothing is left to show of what was deleted.
+    result = outcome(f"{method} {redacted(request.url.path)}", got, bare=method == "DELETE")
     if isinstance(result, ProviderError):
         raise result
     return result

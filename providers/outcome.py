@@ -26,6 +26,7 @@ PATIENCE = 3600.0
 """Seconds that a vendor may ask us to wait; more is taken for this, so that no answer parks an account for days."""
 
 _UNREADABLE = object()
+_OK = 200
 _ALLOWED_EMPTY = (204, 205)
 _ACCOUNT = (401, 403)
 _TIMEOUT = 408
@@ -63,15 +64,18 @@ class Broken:
     written: bool
 
 
-def outcome(what: str, got: Reply | Broken) -> Answer | ProviderError:
-    """Classify one exchange; `what` names the request in messages and must be redacted already."""
+def outcome(what: str, got: Reply | Broken, *, bare: bool = False) -> Answer | ProviderError:
+    """Classify one exchange; `what` names the request in messages and must be redacted already.
+
+    With `bare` the success of the request has nothing to show, so a 200 without a body is one.
+    """
     if isinstance(got, Broken):
         if got.written:
             return _unknown(what, got.reason)
         return NotSentError(f"{what}: nothing reached the vendor ({got.reason}); it can be sent again.")
     if got.status == _THROTTLED:
         return ThrottledError(f"{what}: the vendor wants fewer requests (HTTP 429).", retry_after(got.headers))
-    parsed = _parse(got)
+    parsed = None if bare and got.status == _OK and not got.body else _parse(got)
     if got.status in _ACCOUNT:
         said = _refusal(parsed) or "no reason given"
         return AccountError(

@@ -77,11 +77,16 @@ def arrive(run_id: UUID, submission: str, worker: str) -> Arrival:
         run = session.get_one(TaskRun, run_id)
         account, facts, world = account_of(run.requester), run.facts, run.sandbox
         known = session.get(Agent, agent_id(run.requester_id, submission))
+        if known is not None and known.task_run_id != run_id:
+            raise UnknownError("The vendor knows no such submission of this study.")
         if known is not None and known.unit_id is not None and known.status in AGENT_LIVE:
             return _data(session, run, known, worker)
         held = {submission: known.status} if known is not None else {}
+    provider = provider_for(account, [world])
+    if not provider.is_at_vendor(facts):
+        raise UnknownError("This study is not at the vendor, so it has no submissions.")
     try:
-        seen = provider_for(account, [world]).look(facts, submission)
+        seen = provider.look(facts, submission)
     except RejectedError:
         raise UnknownError("The vendor knows no such submission of this study.") from None
     _assert_at_work(seen, worker)

@@ -11,13 +11,16 @@ from uuid import UUID
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from models import plan
+from models import plan, review
+from models.agent import Agent
 from models.attempt import Attempt, AttemptOutcome
 from models.clock import now
 from models.operation import Operation, State
+from models.recruit import OFFERS
 from models.settings import settings
-from models.status import IllegalMoveError
+from models.status import IllegalMoveError, UnitStatus
 from models.task_run import TaskRun
+from models.unit import Unit
 from tasks import engine
 
 _FALLEN = (State.REJECTED, State.CANCELLED)
@@ -77,6 +80,7 @@ def retry(session: Session, operation_id: UUID) -> Operation:
             f"Operation {operation_id} fell with the one before it. Try that again, and this comes along: "
             f"`crowdops ops retry {before.id}`."
         )
+    _refuse_what_is_past(session, operation)
     return plan.retry(session, operation)
 
 
@@ -146,6 +150,17 @@ def _refuse_a_gap(session: Session, operation: Operation) -> None:
             "The first place comes with the study itself: withdraw the run's publish operation, "
             "and its launches follow."
         )
+
+
+def _refuse_what_is_past(session: Session, operation: Operation) -> None:
+    """Nothing is offered after a run's end, and work that was decided on otherwise meanwhile stays so."""
+    if operation.kind in OFFERS and operation.run_id is not None:
+        run = session.get_one(TaskRun, operation.run_id)
+        unit = session.get(Unit, operation.unit_id) if operation.unit_id else None
+        if run.is_expired or (unit and unit.status is UnitStatus.EXPIRED):
+            raise IllegalMoveError(f"Operation {operation.id} would offer work of run {run.name!r}, which is expired.")
+    if operation.agent_id is not None:
+        review.assert_undecided(session, session.get_one(Agent, operation.agent_id), operation)
 
 
 def _refuse_what_is_on_its_way(session: Session, operation: Operation) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from models.discrepancy import Finding
-from models.status import AGENT_LIVE, AGENT_MOVES, AgentStatus
+from models.status import AGENT_MOVES, AgentStatus
 from providers.contract import Observation
 
 
@@ -40,11 +40,15 @@ class Changes:
     strange: list[Strange] = field(default_factory=list)
 
 
+_AT_WORK = (AgentStatus.NONE, AgentStatus.ACCEPTED, AgentStatus.ONBOARDING, AgentStatus.WAITING, AgentStatus.IN_TASK)
+_DECIDED = (AgentStatus.APPROVED, AgentStatus.SOFT_REJECTED, AgentStatus.REJECTED)
+
+
 def _progress(status: AgentStatus) -> int:
-    """How far along a status is: at work, over, decided."""
-    if status in AGENT_LIVE:
-        return 0
-    return 2 if status in (AgentStatus.APPROVED, AgentStatus.SOFT_REJECTED, AgentStatus.REJECTED) else 1
+    """How far along a status is: at work in this order, over, decided."""
+    if status in _AT_WORK:
+        return _AT_WORK.index(status)
+    return len(_AT_WORK) + (status in _DECIDED)
 
 
 def diff(known: Mapping[str, AgentStatus], seen: Iterable[Observation]) -> Changes:

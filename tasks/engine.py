@@ -16,7 +16,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from celery.exceptions import SoftTimeLimitExceeded
-from sqlalchemy import ColumnElement, case, exists, func, or_, select, true, update
+from sqlalchemy import ColumnElement, and_, case, exists, func, or_, select, true, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session, aliased
@@ -38,6 +38,8 @@ from tasks.rows import to_requests
 from tasks.verdict import StalledError, Verdict
 
 log = logging.getLogger(__name__)
+# Made once: an alias of a table costs more than the statement that it is in.
+_BEFORE, _OTHER = aliased(Operation), aliased(Operation)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,6 @@ class Claim:
 
 def due() -> ColumnElement[bool]:
     """A planned operation whose time has come: the account is open, and what must come before it is confirmed."""
-    before = aliased(Operation)
     return (
         (Operation.state == State.PLANNED)
         & (Operation.next_at <= now())
@@ -71,18 +72,19 @@ def due() -> ColumnElement[bool]:
         & pacing.is_open(Operation.requester_id)
         & or_(
             Operation.after_id.is_(None),
-            exists().where(before.id == Operation.after_id, before.state == State.CONFIRMED),
+            exists().where(_BEFORE.id == Operation.after_id, _BEFORE.state == State.CONFIRMED),
         )
     )
 
 
 def _is_wanted() -> ColumnElement[bool]:
-    """An expired run offers no more work; what stops it waits for what may still be offering some."""
+    """An expired run offers no more work; what stops it waits for what was sent and may still be offering some."""
     expired = exists().where(TaskRun.id == Operation.run_id, TaskRun.is_expired)
-    other = aliased(Operation)
-    offering = exists().where(
-        other.run_id == Operation.run_id, other.kind.in_(OFFERS), other.state.in_((State.SENDING, *IN_DOUBT))
+    on_its_way = or_(
+        _OTHER.state.in_((State.SENDING, *IN_DOUBT)),
+        and_(_OTHER.state == State.PLANNED, _OTHER.first_sent_at.isnot(None)),
     )
+    offering = exists().where(_OTHER.run_id == Operation.run_id, _OTHER.kind.in_(OFFERS), on_its_way)
     return case((Operation.kind.in_(OFFERS), ~expired), (Operation.kind == "stop", ~offering), else_=true())
 
 

@@ -20,20 +20,23 @@ SLOWEST, FASTEST = 0.2, 500.0
 STORM = 25
 """Failed requests in a row after which the account rests."""
 
+_ROW = aliased(Requester)
 _FAILED = (AttemptOutcome.UNKNOWN, AttemptOutcome.NOT_SENT)
 _WELL = (AttemptOutcome.DONE, AttemptOutcome.ACCEPTED)
 
 
 def is_open(account: ColumnElement[UUID] | InstrumentedAttribute[UUID]) -> ColumnElement[bool]:
     """The account of a row may be used: it is not paused, or its pause is over."""
-    row = aliased(Requester)
-    rested = and_(row.paused_until.isnot(None), row.paused_until <= now())
-    return exists().where(row.id == account, or_(row.paused_reason.is_(None), rested))
+    rested = and_(_ROW.paused_until.isnot(None), _ROW.paused_until <= now())
+    return exists().where(_ROW.id == account, or_(_ROW.paused_reason.is_(None), rested))
 
 
 def _level() -> ColumnElement[float]:
-    """Tokens in the bucket now; it holds one second's worth, and never less than one."""
-    gained = Requester.rate * func.extract("epoch", now() - Requester.tokens_at)
+    """Tokens in the bucket now; it holds one second's worth, and never less than one.
+
+    A clock that is set back takes none away.
+    """
+    gained = Requester.rate * func.greatest(0, func.extract("epoch", now() - Requester.tokens_at))
     return func.least(func.greatest(Requester.rate, 1.0), Requester.tokens + gained)
 
 

@@ -1,19 +1,23 @@
 """Compares open runs with their vendors: beat in, one cheap count a run, a listing where it moved, small writes out."""
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from random import sample
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, exists, func, select, true, update
+from celery import Task
+from sqlalchemy import ColumnElement, and_, exists, false, func, or_, select, true, update
 from sqlalchemy.orm import Session
 
 from models import effects
 from models.agent import Agent
-from models.clock import after
+from models.clock import after, now
 from models.discrepancy import Finding
 from models.operation import FINAL, Operation
-from models.recruit import OFFERS
+from models.recruit import OFFERS, expire
 from models.requester import Requester
 from models.session import transaction
 from models.settings import settings
@@ -22,7 +26,7 @@ from models.task_run import TaskRun
 from models.tick import take
 from models.unit import Unit
 from providers import account_of, installed, provider_for
-from providers.contract import Account, CrowdProvider, Observation
+from providers.contract import TOTAL, Account, CrowdProvider, Observation
 from providers.errors import ProviderError, RejectedError
 from tasks import lease, pacing, register
 from tasks.celery import app
@@ -32,12 +36,15 @@ from tasks.schedule import expiry
 from tasks.verdict import label
 
 log = logging.getLogger(__name__)
+RELISTED = 3
+"""Times that a list is asked for again because it does not fit its counts."""
+AGAIN = "listed again"
 SINGLY = 20
 """Submissions that are looked for one by one in a round."""
 OPEN_UNITS = (*INCOMPLETE, UnitStatus.COMPLETED)
 
 
-@app.task(name="crowdops.reconcile")
+@app.task(name="crowdops.reconcile", send_events=False)
 def reconcile(*, full: bool = False) -> None:
     """Start a round for every account that has open runs."""
     for account in begin(full=full):
@@ -56,13 +63,18 @@ def _every(*, full: bool) -> float:
     return settings().timing.full_every if full else settings().timing.reconcile_every
 
 
-@app.task(name="crowdops.reconcile_account")
-def reconcile_one(account_id: str, *, full: bool = False) -> None:
+@app.task(name="crowdops.reconcile_account", bind=True, max_retries=None)
+def reconcile_one(self: Task, account_id: str, *, full: bool = False) -> None:
     """One account's round; a vendor that does not answer is asked again in the next slot."""
     try:
         reconcile_account(UUID(account_id), full=full)
-    except (ProviderError, LeaseError) as error:
+    except ProviderError as error:
         log.warning("Reconcile of account %s was put off: %s", account_id, error)
+    except LeaseError as error:
+        log.warning("Reconcile of account %s was put off: %s", account_id, error)
+        if full and not self.request.called_directly:
+            # The next one is far off, and meets a quick round again.
+            raise self.retry(countdown=settings().timing.lease / 4) from None
 
 
 def open_accounts(*, completed: bool = False) -> list[UUID]:
@@ -114,24 +126,41 @@ def reconcile_run(
     keep()
     with transaction() as session:
         run = session.get_one(TaskRun, run_id)
-        facts, seen, world = run.facts, run.seen, run.sandbox
-        # What is compared is what we held before we asked: a decision made meanwhile is newer than the listing.
-        held = select(Agent.submission, Agent.status).where(Agent.task_run_id == run_id)
-        known = dict(session.execute(held).all())
+        facts, seen, world, began = run.facts, run.seen, run.sandbox, session.scalars(select(now())).one()
     provider = provider_for(account, [world])
     if not provider.is_at_vendor(facts):
-        return
+        return _close(run_id)
     vector = dict(provider.changed(facts))
-    if vector == seen and not full and not _waits_for_the_end(run_id):
-        return
-    rows, changes = _compare(provider, facts, known, keep)
-    if len({row.submission_id for row in rows}) < vector.get("TOTAL", 0):
-        # A short listing is written, but the counts are asked again: what it left out must not stay unseen.
-        vector = {}
+    if vector == seen and not full and (not _waits_for_the_end(run_id) or provider.recruits(facts)):
+        return None
+    rows, changes = _compare(provider, facts, _known(run_id), keep)
     at_work = any(row.status in AGENT_LIVE for row in rows)
-    over = not at_work and "stopped" not in facts and not provider.recruits(facts)
+    recruits = None if at_work else provider.recruits(facts)
+    keep()
     with transaction() as session:
-        _write(session, run_id, vector, changes, over=over)
+        seen = _write(session, run_id, _trusted(vector, rows, seen), changes)
+        _end(session, run_id, recruits, began)
+        over = _is_over(run_id) if seen and AGAIN not in seen else false()
+        session.execute(update(TaskRun).where(TaskRun.id == run_id).values(seen=seen, is_completed=over))
+    return None
+
+
+def _trusted(vector: Mapping[str, int], rows: Sequence[Observation], seen: Mapping[str, int]) -> dict[str, int]:
+    """The counts to remember: marked, if the list shows others, so that it is asked for again, but not for ever.
+
+    It is written all the same: what a shifting or lagging list showed is true, but something may be missing.
+    """
+    listed = Counter(row.word for row in {row.submission_id: row for row in rows}.values())
+    counted = {word: number for word, number in vector.items() if number and word != TOTAL}
+    times = seen.get(AGAIN, 0) if {**seen, AGAIN: 0} == {**vector, AGAIN: 0} else 0
+    return dict(vector) if listed == counted or times == RELISTED else {**vector, AGAIN: times + 1}
+
+
+def _known(run_id: UUID) -> dict[str, AgentStatus]:
+    """What we hold before we ask: a decision that is made meanwhile is newer than the listing."""
+    with transaction() as session:
+        held = select(Agent.submission, Agent.status).where(Agent.task_run_id == run_id)
+        return dict(session.execute(held).all())
 
 
 def _compare(
@@ -152,7 +181,11 @@ def _compare(
 def _waits_for_the_end(run_id: UUID) -> bool:
     """Whether something of a run is due only when the vendor recruits nobody any more."""
     with transaction() as session:
-        return bool(session.scalar(select(exists().where(Operation.run_id == run_id, Operation.hold.isnot(None)))))
+        return bool(session.scalar(select(_waiting(run_id))))
+
+
+def _waiting(run_id: UUID) -> ColumnElement[bool]:
+    return exists().where(Operation.run_id == run_id, Operation.hold.isnot(None), Operation.state.notin_(FINAL))
 
 
 def _look_for(
@@ -160,7 +193,7 @@ def _look_for(
 ) -> tuple[list[Observation], list[Strange]]:
     """Submissions that a listing did not show are read one by one, a few a round: absence from a page means nothing."""
     found, strange = [], []
-    for submission in missing[:SINGLY]:
+    for submission in sample(missing, min(len(missing), SINGLY)):
         try:
             found.append(provider.look(facts, submission))
         except RejectedError as error:
@@ -168,23 +201,36 @@ def _look_for(
     return found, strange
 
 
-def _write(session: Session, run_id: UUID, vector: dict[str, int], changes: Changes, *, over: bool) -> None:
-    """Write a listing's changes, and after them the vector that announced them, if all of it could be written."""
+def _write(session: Session, run_id: UUID, vector: dict[str, int], changes: Changes) -> dict[str, int]:
+    """Write a listing's changes; returns the vector that announced them, if all of it could be written."""
     run = session.get_one(TaskRun, run_id, with_for_update={"key_share": True})
-    seen = vector if register.write(session, run, changes) else {}
-    if over and not _still_offers(session, run_id):
+    return vector if register.write(session, run, changes) else {}
+
+
+def _end(session: Session, run_id: UUID, recruits: bool | None, began: datetime) -> None:  # noqa: FBT001 - None: it was not asked
+    """Take home whether the vendor still recruits, unless that may have changed since the round began."""
+    offers = (Operation.run_id == run_id, Operation.kind.in_(OFFERS))
+    moving = or_(Operation.state.notin_(FINAL), Operation.last_sent_at >= began, Operation.settled_at >= began)
+    if recruits is None or session.scalar(select(exists().where(*offers, moving))):
+        return
+    if not recruits:
         effects.stopped(session, run_id)
-    session.execute(update(TaskRun).where(TaskRun.id == run_id).values(seen=seen, is_completed=_is_over(run_id)))
+        return
+    effects.recruiting(session, run_id)
+    run = session.get_one(TaskRun, run_id, populate_existing=True)
+    if run.is_expired:
+        expire(run)
 
 
-def _still_offers(session: Session, run_id: UUID) -> bool:
-    """Whether more places are on their way, which would open a stopped study again."""
-    offers = (Operation.run_id == run_id, Operation.kind.in_(OFFERS), Operation.state.notin_(FINAL))
-    return bool(session.scalar(select(exists().where(*offers))))
+def _close(run_id: UUID) -> None:
+    """A run whose study is gone, or never was, is over as soon as it was ended."""
+    with transaction() as session:
+        session.execute(update(TaskRun).where(TaskRun.id == run_id).values(is_completed=_is_over(run_id)))
 
 
 def _is_over(run_id: UUID) -> ColumnElement[bool]:
-    """No unit is open, and nobody's work is still to be decided on, not even work that may come late."""
+    """Nobody else comes, no unit is open, nobody's work is still to be decided on, not even what may come late."""
     late = (Agent.status == AgentStatus.TIMEOUT) & (Agent.moved_at < after(-settings().timing.late_work))
     at_work = exists().where(Agent.task_run_id == run_id, Agent.status.notin_(AGENT_SETTLED), ~late)
-    return ~exists().where(Unit.task_run_id == run_id, Unit.status.in_(OPEN_UNITS)) & ~at_work
+    open_units = exists().where(Unit.task_run_id == run_id, Unit.status.in_(OPEN_UNITS))
+    return and_(TaskRun.facts.has_key("stopped"), ~open_units, ~at_work, ~_waiting(run_id))

@@ -61,6 +61,8 @@ def _register(session: Session, run: TaskRun, rows: Sequence[Observation]) -> bo
     made = session.scalars(insert(Agent).on_conflict_do_nothing().returning(Agent.id), agents).all()
     fresh = session.scalars(select(Agent).where(Agent.id.in_(made))).all()
     _seat(session, run, {agent: by_id[agent.id].status or AgentStatus.NONE for agent in fresh})
+    if fresh:
+        run.is_completed = False
     return len(fresh) == len(by_id)
 
 
@@ -162,8 +164,20 @@ def _advance(session: Session, run: TaskRun, moves: Sequence[Move]) -> bool:
     for agent, status in moving.items():
         if agent not in late:
             _move(session, agent, status)
+    for agent in list(late):
+        if (unit := agent.unit) is not None and _is_free(unit):
+            if unit.status is UnitStatus.EXPIRED:
+                unit.status = UnitStatus.CREATED
+            _bind(agent, unit)
+            _move(session, agent, late.pop(agent))
+    session.flush()
     _seat(session, run, late)
     return current
+
+
+def _is_free(unit: Unit) -> bool:
+    """Whether nobody has taken a unit that somebody gave up: what they did for it belongs to no other."""
+    return unit.agent_id is None and unit.status in (UnitStatus.LAUNCHED, UnitStatus.EXPIRED)
 
 
 def _approvals(session: Session, agents: Sequence[UUID]) -> list[UUID]:

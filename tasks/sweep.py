@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, exists, func, select, update
+from sqlalchemy import Select, exists, func, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
 from models.attempt import Attempt, AttemptOutcome
@@ -15,6 +15,7 @@ from models.session import UNSEEN, transaction
 from models.settings import settings
 from models.task_run import TaskRun
 
+_BEFORE = aliased(Operation)
 FORGOTTEN = 4
 """Times the age limit after which what could not be read (a paused account), or was only put off, goes to a person."""
 
@@ -40,18 +41,17 @@ def sweep() -> None:
         unread = select(Operation.id).where(Operation.state.in_(IN_DOUBT), Operation.last_sent_at < long_ago)
         _to(session, unread, State.REVIEW, func.concat("in doubt for too long: ", Operation.reason))
         _withdraw(session, planned, timing.settle)
-        before = aliased(Operation)
-        behind = planned.join(before, before.id == Operation.after_id)
+        behind = planned.join(_BEFORE, _BEFORE.id == Operation.after_id)
         for fallen in (State.REJECTED, State.CANCELLED):
-            why = select(before.reason).where(before.id == Operation.after_id).scalar_subquery()
+            why = select(_BEFORE.reason).where(_BEFORE.id == Operation.after_id).scalar_subquery()
             told_of = func.concat(f"the {fallen} operation before it: ", why)
-            _to(session, behind.where(before.state == fallen), fallen, told_of, settled_at=now())
+            _to(session, behind.where(_BEFORE.state == fallen), fallen, told_of, settled_at=now())
 
 
 def _withdraw(session: Session, planned: Select[UUID], settle: float) -> None:
     """What an expired run would still have offered is let go of once no earlier request for it can take effect."""
     expired = exists().where(TaskRun.id == Operation.run_id, TaskRun.is_expired)
-    settled = Operation.last_sent_at < now() - timedelta(seconds=settle)
+    settled = or_(Operation.last_sent_at.is_(None), Operation.last_sent_at < now() - timedelta(seconds=settle))
     over = planned.where(Operation.kind.in_(OFFERS), expired, settled)
     _to(session, over, State.CANCELLED, WITHDRAWN, settled_at=now())
 

@@ -137,6 +137,10 @@ def _find_reject(client: Client, requests: Sequence[Request]) -> Sequence[Outcom
     return [_judged(seen[request.target], evidence.rejected) for request in requests]
 
 
+_GONE = Done({"study_id": None})
+"""What a run learns when its draft was deleted."""
+
+
 def _send_stop(client: Client, requests: Sequence[Request]) -> Sequence[Outcome]:
     """A draft is deleted: nobody can take a place of it, and nobody should publish it later."""
     (request,) = requests
@@ -146,7 +150,7 @@ def _send_stop(client: Client, requests: Sequence[Request]) -> Sequence[Outcome]
     try:
         if client.study(study).status == "UNPUBLISHED":
             client.delete_study(study)
-            return [Done()]
+            return [_GONE]
         status = client.transition_study(study, "STOP").status
     except RejectedError as refusal:
         return [evidence.despite(refusal, _stopping(client, study))]
@@ -154,16 +158,14 @@ def _send_stop(client: Client, requests: Sequence[Request]) -> Sequence[Outcome]
 
 
 def _find_stop(client: Client, requests: Sequence[Request]) -> Sequence[Outcome]:
-    return [
-        _stopping(client, request.facts["study_id"]) if "study_id" in request.facts else Done() for request in requests
-    ]
+    return [_stopping(client, study) if (study := request.facts.get("study_id")) else Done() for request in requests]
 
 
 def _stopping(client: Client, study: str) -> Outcome:
     try:
         return evidence.stopped(client.study(study).status)
     except NotFoundError:
-        return Done()
+        return _GONE
 
 
 def _send_turn(client: Client, requests: Sequence[Request]) -> Sequence[Outcome]:

@@ -136,7 +136,7 @@ class ProlificProvider(CrowdProvider):
 
     def is_at_vendor(self, run_facts: Mapping[str, Any]) -> bool:
         """A run can be listed once its study is known."""
-        return "study_id" in run_facts
+        return run_facts.get("study_id") is not None
 
     def changed(self, run_facts: Mapping[str, Any]) -> Mapping[str, int]:
         """One call: how many submissions of the study are in each status."""

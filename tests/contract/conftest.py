@@ -5,6 +5,8 @@ from contextlib import ExitStack
 import httpx
 import pytest
 
+from models.settings import settings
+from providers.prolific.client import Client
 from providers.prolific.simulator.server import running
 from providers.prolific.simulator.simulator import Options
 from tests.contract.openapi import DOCUMENT, validate_exchange
@@ -91,3 +93,18 @@ def simulate(needed):
 def api(simulate):
     """One simulator with a standing clock and no crowd."""
     return simulate()
+
+
+@pytest.fixture
+def client(api):
+    """The client that is judged, at a simulator."""
+    return Client("env:VENDOR_TOKEN", api.simulator.url)
+
+
+@pytest.fixture(autouse=True)
+def _account(monkeypatch):
+    """The token of every client here."""
+    monkeypatch.setenv("VENDOR_TOKEN", "test-token")
+    settings.cache_clear()
+    yield
+    settings.cache_clear()

@@ -9,24 +9,11 @@ from models.status import AgentStatus
 from providers.contract import Accepted, Done
 from providers.errors import AccountError, RejectedError, UnknownError
 from providers.prolific import calls, reads
-from providers.prolific.client import Client, base_url
+from providers.prolific.client import base_url
 from tests.contract.vendor import approvals, one, request, vendor
 
 ID = "60d9aadeb86739de712faee0"
 OTHER = "60d9aadeb86739de712faee1"
-
-
-@pytest.fixture(autouse=True)
-def _account(monkeypatch):
-    monkeypatch.setenv("VENDOR_TOKEN", "test-token")
-    settings.cache_clear()
-    yield
-    settings.cache_clear()
-
-
-@pytest.fixture
-def client(api):
-    return Client("env:VENDOR_TOKEN", api.simulator.url)
 
 
 def test_the_token_is_proven_by_a_read_and_a_wrong_one_concerns_the_account(api, client, monkeypatch):

@@ -70,16 +70,16 @@ class Scene:
 
     # --- the operator -------------------------------------------------------------------------------------------
 
-    def plan(self, units=2, name="run"):
+    def plan(self, units=2, name="run", **changes):
         """Plan a run; nothing is sent."""
         with transaction() as session:
             account = session.get_one(Requester, self.account)
-            run, _ = runs.create(session, account, spec(name), [{"row": row} for row in range(units)])
+            run, _ = runs.create(session, account, spec(name, **changes), [{"row": row} for row in range(units)])
             return run.id
 
-    def live(self, units=2, name="run"):
+    def live(self, units=2, name="run", **changes):
         """A run whose study recruits and whose units are launched."""
-        run = self.plan(units, name)
+        run = self.plan(units, name, **changes)
         self.settle()
         self.simulator.advance(3)
         return run
@@ -177,6 +177,11 @@ class Scene:
     def only(self, kind):
         """The one operation of a kind."""
         (found,) = self.operations(kind)
+        return found
+
+    def only_state(self, kind):
+        """Where all operations of a kind stand, which is one state."""
+        (found,) = self.states(kind)
         return found
 
     def states(self, *kinds):

@@ -3,12 +3,14 @@
 from threading import Thread
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
+from models import recruit, review
 from models.agent import Agent
 from models.operation import Operation, State
 from models.session import transaction
 from models.status import AgentStatus, IllegalMoveError
+from models.task_run import TaskRun
 from models.unit import Unit
 from tasks import decide, engine, sweep
 from tasks.decide import Decision
@@ -239,3 +241,26 @@ def test_every_decision_is_kept(scene):
         "retry",
         "rejected",
     ]
+
+
+def test_a_decision_that_was_withdrawn_is_not_tried_again_beside_another_one(scene):
+    run = scene.live(1)
+    (approval,) = scene.approve(run, *scene.completed(run))
+    cancel(approval)
+    with transaction() as session:
+        agents = session.scalars(select(Agent)).all()
+        review.reject(
+            session.get_one(TaskRun, run), agents, "OTHER", "Nothing was written into any of the fields. " * 4
+        )
+    with pytest.raises(IllegalMoveError, match="has a decision already"):
+        retry(approval)
+    assert scene.states("approve") == {State.CANCELLED}
+
+
+def test_what_offered_work_of_a_run_is_not_tried_again_after_its_end(scene):
+    run = scene.plan(2)
+    with transaction() as session:
+        recruit.expire(session.get_one(TaskRun, run))
+    with pytest.raises(IllegalMoveError, match="is expired"):
+        retry(scene.only("draft"))
+    assert scene.get(TaskRun, run).is_completed

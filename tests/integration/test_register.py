@@ -267,3 +267,19 @@ def test_a_listing_of_many_thousands_is_written(scene):
     with transaction() as session:
         register.write(session, session.get_one(TaskRun, run), Changes(new=crowd))
         assert session.scalar(select(func.count()).select_from(Agent)) == len(crowd)
+
+
+def test_work_that_comes_late_goes_back_to_the_very_unit_that_it_was_done_for(scene):
+    run, state = scene.live(2), scene.simulator.state
+    people = [state.take_place(scene.study(run)).id for _ in range(2)]
+    scene.reconcile(run)
+    units = {agent.submission: agent.unit_id for agent in scene.all(Agent)}
+    for submission in people:
+        state.set_status(submission, "TIMED-OUT")
+    scene.reconcile(run)
+    for submission in reversed(people):
+        state.finish(submission)
+        scene.reconcile(run)
+    assert {agent.submission: agent.unit_id for agent in scene.all(Agent)} == units
+    assert scene.unit_words() == ["completed"] * 2
+    assert scene.findings() == []

@@ -2,8 +2,10 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -26,9 +28,16 @@ def demo(temporary_home):
         with temporary_home():
             names = os.environ | {"CROWDOPS_HOME": str(settings().home)} | NOBODYS | environment
             command = [sys.executable, "-m", "cli.main", "demo", "--json", *options]
-            done = subprocess.run(command, env=names, capture_output=True, text=True, timeout=110, check=False)
-        assert done.stdout, done.stderr
-        return done.returncode, json.loads(done.stdout)
+            with subprocess.Popen(
+                command, env=names, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            ) as process:
+                try:
+                    out, err = process.communicate(timeout=105)
+                except subprocess.TimeoutExpired:
+                    process.terminate()  # Not killed, so that it takes its processes along.
+                    raise
+        assert out, err
+        return process.returncode, json.loads(out)
 
     return run
 
@@ -48,6 +57,32 @@ def test_the_demonstration_runs_against_the_vendor_that_the_environment_names(de
         assert (code, report["problems"]) == (0, [])
         assert [study.status for study in vendor.state.studies.values()] == ["COMPLETED"]
     assert report["theirs"]["approve"] == 12
+
+
+def living(home):
+    """The processes that were started for a home."""
+    mark = f"CROWDOPS_HOME={home}".encode()
+    return [path.parent.name for path in Path("/proc").glob("[0-9]*/environ") if mark in environment(path)]
+
+
+def environment(path):
+    """What a process was started with; nothing if it is gone."""
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
+
+
+def test_a_demonstration_that_is_told_to_end_leaves_nothing_running(temporary_home):
+    with temporary_home() as home:
+        names = os.environ | {"CROWDOPS_HOME": str(home), "PYTHONUNBUFFERED": "1"}
+        command = [sys.executable, "-m", "cli.main", "demo", "--units", "5"]
+        with subprocess.Popen(command, env=names, stdout=subprocess.PIPE, text=True) as process:
+            assert any("operations open" in line for line in process.stdout)
+            assert len(living(home)) > 3
+            process.send_signal(signal.SIGTERM)
+        assert process.returncode == 128 + signal.SIGTERM
+        assert living(home) == []
 
 
 def test_a_vendor_without_a_token_is_refused_with_a_word(temporary_home):

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.discrepancy import Finding
-from models.status import AGENT_MOVES, AgentStatus
+from models.status import AGENT_MOVES, AGENT_SETTLED, AgentStatus
 from providers.contract import Observation
 from tasks.diff import diff
 
@@ -69,10 +69,33 @@ def test_an_unknown_word_changes_nothing_and_is_reported_unless_it_passes_by_its
     assert (passing.moves, passing.strange) == ([], [])
 
 
-@given(
-    st.dictionaries(st.sampled_from("abcdef"), st.sampled_from(A)),
-    st.lists(st.tuples(st.sampled_from("abcdefgh"), st.sampled_from(A))),
-)
+HELD = st.dictionaries(st.sampled_from("abcdef"), st.sampled_from(A))
+ROWS = st.lists(st.tuples(st.sampled_from("abcdefgh"), st.sampled_from(A)))
+
+
+@given(HELD, ROWS)
+def test_no_change_is_lost_and_no_decision_undone(known, rows):
+    """Every row is written, reported, or older than what we hold; what was decided stays decided."""
+    changes = diff(known, [_seen(submission, status) for submission, status in rows])
+    new = {row.submission_id: row.status for row in changes.new}
+    moved = {move.submission: move.new for move in changes.moves}
+    told = {row.submission for row in changes.strange}
+
+    for submission, status in dict(rows).items():
+        old = known.get(submission)
+        settled = old in AGENT_SETTLED - {A.REJECTED}
+        if old is None:
+            assert new[submission] is status
+        elif submission in moved:
+            assert moved[submission] is status in AGENT_MOVES[old]
+            assert not settled
+        elif submission not in told:
+            assert status is old or status not in AGENT_MOVES[old]
+    assert not moved.keys() & told
+    assert not new.keys() & known.keys()
+
+
+@given(HELD, ROWS)
 def test_applying_a_diff_twice_is_applying_it_once(known, rows):
     seen = [_seen(submission, status) for submission, status in rows]
     changes = diff(known, seen)

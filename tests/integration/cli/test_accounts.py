@@ -34,7 +34,7 @@ def test_a_paused_account_says_why_and_how_to_go_on(crowdops, data, scene):
     crowdops("requester", "pause", "lab", "--reason", "the card expired")
     assert data("requester", "list")[0]["paused"] == "the card expired"
     assert "paused until resumed\tthe card expired" in crowdops("requester", "list")
-    assert "the card expired\nWhen that is mended: `crowdops requester resume lab`" in crowdops("run", "show", "run")
+    assert "the card expired. When that is mended: `crowdops requester resume lab`" in crowdops("run", "show", "run")
     assert "the card expired" in crowdops("ops", "explain", scene.only("draft").id)
     assert scene.turn() == []
     assert "it was paused: the card expired" in crowdops("requester", "resume", "prolific/lab")

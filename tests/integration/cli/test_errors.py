@@ -4,15 +4,29 @@ import subprocess
 import sys
 
 import pytest
-from sqlalchemy import make_url
+from sqlalchemy import make_url, select
+from sqlalchemy.exc import OperationalError
 
+from cli import failure, postgres
 from cli.main import COMMANDS
+from models.session import transaction
+from models.settings import settings
 
 NOT_THERE = {
     "run show nothing": "There is no run 'nothing'. Known: pictures.",
     "run watch nothing": "There is no run 'nothing'. Known: pictures.",
     "review approve --run nothing": "There is no run 'nothing'. Known: pictures.",
     "review approve --run pictures --agent 12345678": "There is no agent '12345678'.",
+    "review soft-reject --agent 12345678": "There is no agent '12345678'.",
+    "review reject --run nothing --category OTHER --message x": "There is no run 'nothing'. Known: pictures.",
+    "run expire nothing": "There is no run 'nothing'. Known: pictures.",
+    "run expire --unit 12345678": "There is no unit '12345678'.",
+    "run pause nothing": "There is no run 'nothing'. Known: pictures.",
+    "run resume nothing": "There is no run 'nothing'. Known: pictures.",
+    "run export nothing": "There is no run 'nothing'. Known: pictures.",
+    "agent list --run nothing": "There is no run 'nothing'. Known: pictures.",
+    "discrepancy list --run nothing": "There is no run 'nothing'. Known: pictures.",
+    "discrepancy list --requester nobody": "There is no account 'nobody'. Known: lab.",
     "ops show 12345678": "There is no operation '12345678'.",
     "ops explain 1234": "There is no operation '1234'.",
     "ops retry x": "There is no operation 'x'.",
@@ -24,6 +38,25 @@ NOT_THERE = {
     "reconcile --requester nobody": "There is no account 'nobody'. Known: lab.",
     "requester add x --provider mturk": "There is no provider 'mturk'; installed: prolific.",
 }
+HELPED = {
+    "run": "launch list show watch expire pause resume export",
+    "agent": "list show",
+    "review": "approve reject soft-reject",
+    "ops": "list show explain retry cancel resolve",
+    "discrepancy": "list show resolve",
+    "db": "upgrade",
+    "requester": "add",
+}
+USELESS = [
+    ("CROWDOPS_DATABASE_URL", ""),
+    ("CROWDOPS_DATABASE_URL", "hush"),
+    ("CROWDOPS_DATABASE_URL", "mysql://crowdops:hush@127.0.0.1/crowdops"),
+    ("CROWDOPS_DATABASE_URL", "postgresql+psycopg://crowdops:hush@127.0.0.1:port/crowdops"),
+    ("CROWDOPS_BROKER_URL", ""),
+    ("CROWDOPS_BROKER_URL", "hush"),
+    ("CROWDOPS_BROKER_URL", "amqp://crowdops:hush@127.0.0.1//"),
+    ("CROWDOPS_BROKER_URL", "redis://:hush@127.0.0.1:port/0"),
+]
 
 
 def test_every_command_has_help(crowdops):
@@ -31,10 +64,9 @@ def test_every_command_has_help(crowdops):
     for name in COMMANDS:
         assert name in whole
         assert "Usage: crowdops " + name in crowdops(name, "--help")
-    for words in ("run launch", "run list", "run show", "run watch", "review approve", "db upgrade", "requester add"):
-        assert "Usage: crowdops " + words in crowdops(*words.split(), "--help")
-    for words in ("list", "show", "explain", "retry", "cancel", "resolve"):
-        assert "--help" in crowdops("ops", words, "--help")
+    for group, names in HELPED.items():
+        for name in names.split():
+            assert f"Usage: crowdops {group} {name}" in crowdops(group, name, "--help")
 
 
 def test_help_does_not_load_the_fleet():
@@ -56,12 +88,48 @@ def test_settings_that_cannot_be_used_are_bad_input(crowdops, monkeypatch):
     assert "CROWDOPS_CONCURRENCY" in crowdops("run", "list", code=2)
 
 
+@pytest.mark.usefixtures("scene")
+@pytest.mark.parametrize("words", ["run list", "doctor"])
+def test_an_address_that_cannot_be_used_is_bad_input_and_is_not_repeated(crowdops, monkeypatch, words):
+    for variable, address in USELESS:
+        with monkeypatch.context() as patch:
+            patch.setenv(variable, address)
+            settings.cache_clear()
+            told = crowdops(*words.split(), code=2)
+        assert told.startswith(f"{variable} holds no address that can be used")
+        assert "hush" not in told
+
+
+def test_a_home_that_cannot_be_made_says_which_and_what_to_do(crowdops, monkeypatch, tmp_path):
+    (tmp_path / "file").touch()
+    for home in (tmp_path / "file", tmp_path / "file" / "home"):
+        monkeypatch.setenv("CROWDOPS_HOME", str(home))
+        settings.cache_clear()
+        told = crowdops("run", "list", code=4)
+        assert told.startswith(f"{home} cannot be used: Not a directory")
+        assert "set CROWDOPS_HOME" in told
+
+
 def test_a_database_that_is_down_ends_with_its_own_code(crowdops, monkeypatch, broker_url, tmp_path):  # noqa: ARG001
     monkeypatch.setenv("CROWDOPS_DATABASE_URL", f"postgresql+psycopg://crowdops:hush@/crowdops?host={tmp_path}")
     told = crowdops("run", "list", code=4)
     assert told.startswith("The database cannot be used")
-    assert "crowdops doctor" in told
+    assert "No such file or directory. Is the server running" in told
+    assert "See what `crowdops doctor` says, and check CROWDOPS_DATABASE_URL" in told
     assert "hush" not in told
+
+
+def test_an_embedded_database_that_is_down_is_not_looked_for_in_a_variable(scene, monkeypatch):  # noqa: ARG001 - it holds the servers
+    monkeypatch.delenv("CROWDOPS_DATABASE_URL")
+    settings.cache_clear()
+    postgres.stop()
+    with pytest.raises(OperationalError) as down, transaction() as session:
+        session.execute(select(1))
+    told = failure.told(down.value)
+    assert told.code == 4
+    assert "which the next command starts again" in told.message
+    assert str(settings().home / "logs" / "postgres.log") in told.message
+    assert "CROWDOPS_DATABASE_URL" not in told.message
 
 
 def test_a_database_without_the_schema_says_how_to_get_it(crowdops, monkeypatch, database_url, broker_url):  # noqa: ARG001

@@ -11,6 +11,7 @@ from models.requester import Requester
 from models.session import transaction
 from models.task_run import TaskRun
 from models.worker import Worker
+from tasks import pacing
 
 
 def test_a_run_is_shown_as_it_goes_on(crowdops, data, scene):
@@ -49,7 +50,7 @@ def test_a_name_that_two_accounts_use_has_to_be_made_clear(crowdops, data, scene
     with transaction() as session:
         copied = {column.key: getattr(session.get_one(TaskRun, first), column.key) for column in TaskRun.__table__.c}
         shop = next(row.id for row in scene.all(Requester) if row.name == "shop")
-        session.add(TaskRun(**copied | {"id": shop, "requester_id": shop}))
+        session.add(TaskRun(**copied | {"id": shop, "requester_id": shop, "page_key": "another"}))
     assert f"There are 2 runs 'run': {', '.join(sorted([str(first), str(shop)]))}" in crowdops(
         "run", "show", "run", code=2
     )
@@ -75,6 +76,13 @@ def test_watching_prints_what_changes_until_the_run_is_completed(scene, process)
     assert printed[-1].endswith("The run is completed.\n")
     assert len(set(printed)) == len(printed)
     assert command.wait(10) == 0
+
+
+def test_watching_a_run_whose_account_is_paused_says_how_to_go_on(scene, process):
+    scene.plan(1)
+    pacing.pause(scene.account, "the card expired", None)
+    first = process("run", "watch", "run").stdout.readline()
+    assert "The account is paused: the card expired. When that is mended: `crowdops requester resume lab`" in first
 
 
 def test_watching_ends_at_ctrl_c(scene, process):

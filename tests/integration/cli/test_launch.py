@@ -6,6 +6,7 @@ import redis
 from models.operation import State
 from models.project import Project
 from models.task_run import TaskRun
+from tasks import pacing
 
 BALANCE = "GET workspaces/{workspace_id}/balance/"
 
@@ -99,8 +100,36 @@ def test_a_vendor_that_does_not_answer_lets_nothing_be_launched(crowdops, scene,
 
 def test_a_launch_without_a_credential_says_where_it_should_be(crowdops, scene, run_file, monkeypatch):
     monkeypatch.delenv("CROWDOPS_PROLIFIC_TOKEN")
-    assert "There is no secret at env:CROWDOPS_PROLIFIC_TOKEN" in crowdops("run", "launch", run_file(), code=1)
+    told = crowdops("run", "launch", run_file(), code=1)
+    assert "There is no secret at env:CROWDOPS_PROLIFIC_TOKEN" in told
+    assert "this terminal needs the token as well" in told
     assert scene.all(TaskRun) == []
+
+
+def test_units_that_are_not_there_are_told_with_the_line_that_names_them(crowdops, scene, run_file):
+    told = crowdops("run", "launch", run_file(units="gone.csv", pay="free"), code=2)
+    assert "run.yaml line 10: units: " in told
+    assert "gone.csv cannot be read: No such file or directory" in told
+    assert "run.yaml line 11: pay: must be an amount" in told
+    assert scene.all(TaskRun) == []
+
+
+def test_a_launch_for_a_paused_account_is_recorded_and_says_why_it_waits(crowdops, scene, run_file):
+    crowdops("requester", "pause", "lab", "--reason", "the card expired")
+    told = crowdops("run", "launch", run_file())
+    assert "The run is recorded, and waits. The account is paused: the card expired." in told
+    assert "When that is mended: `crowdops requester resume lab`" in told
+    assert scene.states() == {State.PLANNED}
+
+
+def test_a_pause_that_ends_by_itself_says_when_and_is_not_told_after_that(crowdops, scene, run_file):
+    pacing.pause(scene.account, "a storm", 60)
+    scene.plan(1, "other")
+    told = crowdops("run", "show", "other")
+    assert "The account is paused: a storm. It goes on at 20" in told
+    assert "or now with `crowdops requester resume lab`" in told
+    scene.later(61)
+    assert "the workers carry it out" in crowdops("run", "launch", run_file())
 
 
 def test_a_launch_without_a_broker_is_recorded_and_says_so(scene, run_file, process, monkeypatch):

@@ -36,7 +36,9 @@ def test_reconcile_brings_home_what_happened_at_the_vendor(crowdops, scene):
 def test_reconcile_without_a_credential_fails(crowdops, scene, monkeypatch):
     scene.live(1)
     monkeypatch.delenv("CROWDOPS_PROLIFIC_TOKEN")
-    assert "There is no secret at env:CROWDOPS_PROLIFIC_TOKEN" in crowdops("reconcile", code=1)
+    told = crowdops("reconcile", code=1)
+    assert "There is no secret at env:CROWDOPS_PROLIFIC_TOKEN" in told
+    assert "this terminal needs the token as well" in told
 
 
 def test_the_doctor_tells_what_is_wrong_and_what_to_do(capsys, scene):
@@ -74,5 +76,6 @@ def test_the_doctor_refuses_a_credential_that_the_vendor_refuses(capsys, scene, 
         main(["doctor"])
     told = capsys.readouterr().out
     assert "wrong\taccount lab\tGET /api/v1/users/me/: the vendor refused the credential (HTTP 401" in told
+    assert "this terminal needs the token as well" in told
     assert "not-this-one" not in told
     assert scene.all(Requester)[0].paused_reason is None

@@ -1,0 +1,162 @@
+"""What a reconcile costs: a run of so many submissions goes in; calls, rows written, seconds and CPU come out.
+
+Each round is compared with a bare loop that only lists and parses the same pages.
+"""
+
+import json
+import os
+import platform
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import UUID
+
+from sqlalchemy import event, text
+
+from bench.vendor import STUDY
+from cli.servers import embedded
+from models import migrations
+from models.requester import Requester
+from models.session import engine, transaction
+from models.settings import settings
+from models.task_run import TaskRun
+from providers import account_of, http, provider_class, provider_of
+from tasks import reconcile, runs
+
+SIZES = (1_000, 10_000, 100_000)
+
+
+@contextmanager
+def vendor(size: int) -> Iterator[str]:
+    """The address of a vendor that lists so many."""
+    command = [sys.executable, "-m", "bench.vendor", str(size)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - our own module
+        assert process.stdout is not None  # noqa: S101 - a pipe was asked for
+        try:
+            yield f"http://127.0.0.1:{process.stdout.readline().strip()}"
+        finally:
+            process.kill()
+
+
+def change(url: str, word: str, number: int) -> None:
+    """Let the first ones be something else."""
+    body = json.dumps({"word": word, "number": number}).encode()
+    with urllib.request.urlopen(urllib.request.Request(f"{url}/words/", body, method="PUT"), timeout=60):  # noqa: S310 - our own server
+        pass
+
+
+class Meter:
+    """Counts calls and rows written while it is on."""
+
+    def __init__(self) -> None:
+        """Listen to the database and to the HTTP layer."""
+        self.calls = self.rows = 0
+        event.listen(engine(), "after_cursor_execute", self._executed)
+        self._call, http.call = http.call, self._counted
+
+    def _executed(self, _connection: object, cursor: object, statement: str, *_: object) -> None:
+        if statement.lstrip()[:6] in ("INSERT", "UPDATE", "DELETE"):
+            self.rows += max(0, cursor.rowcount)  # type: ignore[attr-defined] # a DBAPI cursor
+
+    def _counted(self, *words: object, **options: object) -> object:
+        self.calls += 1
+        return self._call(*words, **options)  # type: ignore[arg-type] # passed on as it came
+
+    def measure(self, act: Callable[[], object]) -> tuple[int, int, float, float]:
+        """Calls, rows, seconds and CPU seconds of an act."""
+        self.calls = self.rows = 0
+        began, used = time.perf_counter(), time.process_time()
+        act()
+        return self.calls, self.rows, time.perf_counter() - began, time.process_time() - used
+
+
+def make_run(size: int) -> UUID:
+    """A run of so many launched units."""
+    spec = runs.Spec(
+        name=f"bench {size}", project="bench", task="bench", task_url="https://example.org/", pay_minor=10,
+        currency="GBP", budget_minor=10**9, units_per_assignment=1, content_hash="", sandbox=True,
+        args={
+            "title": "b", "description": "b", "estimated_minutes": 1, "maximum_minutes": None,
+            "completion_codes": ["C"], "provider": {},
+        },
+    )  # fmt: skip
+    with transaction() as session:
+        row = provider_class("prolific").RequesterClass(
+            name=f"bench {size}", credential="env:BENCH_TOKEN", facts={"workspace": "w", "project": "p"}, rate=100.0
+        )
+        session.add(row)
+        session.flush()
+        run, _ = runs.create(session, row, spec, [{"n": number} for number in range(size)])
+        run.facts = {"study_id": STUDY}
+        session.execute(text("UPDATE unit SET status = 'launched' WHERE task_run_id = :run"), {"run": run.id})
+        session.execute(text("UPDATE operation SET state = 'confirmed' WHERE run_id = :run"), {"run": run.id})
+        return run.id
+
+
+def rounds(size: int, url: str) -> Iterator[tuple[str, tuple[int, int, float, float]]]:
+    """Each kind of round, measured."""
+    run = make_run(size)
+    with transaction() as session:
+        account = account_of(session.get_one(Requester, session.get_one(TaskRun, run).requester_id))
+    provider, meter = provider_of(account), Meter()
+
+    def bare() -> None:
+        for _ in provider.observe({"study_id": STUDY}):
+            pass
+
+    def look(*, full: bool = False) -> None:
+        reconcile.reconcile_run(account, run, full=full)
+
+    bare()
+    yield "bare listing", meter.measure(bare)
+    yield "all are new", meter.measure(look)
+    yield "quiet", meter.measure(look)
+    yield "quiet, full", meter.measure(lambda: look(full=True))
+    change(url, "AWAITING REVIEW", size // 100)
+    yield "1 % moved", meter.measure(look)
+    change(url, "AWAITING REVIEW", size)
+    yield "the rest moved", meter.measure(look)
+
+
+def main() -> None:
+    """Print a table."""
+    sizes = [int(word) for word in sys.argv[1:]] or SIZES
+    with tempfile.TemporaryDirectory(prefix="crowdops-bench-") as home:
+        Path(home).chmod(0o711)
+        os.environ |= {"CROWDOPS_HOME": home, "BENCH_TOKEN": "bench"}
+        settings.cache_clear()
+        with embedded():
+            migrations.upgrade()
+            say(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
+            say(f"{'submissions':>11}  {'round':<15} {'calls':>6} {'rows':>8} {'s':>8} {'CPU s':>8} {'x bare':>7} MB")
+            for size in sizes:
+                with vendor(size) as url:
+                    os.environ["CROWDOPS_PROLIFIC_URL"] = url
+                    settings.cache_clear()
+                    table(size, url)
+
+
+def table(size: int, url: str) -> None:
+    """The lines of one size."""
+    floor = 0.0
+    for name, (calls, rows, seconds, used) in rounds(size, url):
+        floor = floor or used
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        figures = f"{calls:>6,} {rows:>8,} {seconds:>8.2f} {used:>8.2f} {used / floor:>7.2f} {peak:.0f}"
+        say(f"{size:>11,}  {name:<15} {figures}")
+
+
+def say(line: str) -> None:
+    """Print at once."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,90 @@
+"""Rows of a file that name work go in; the ids of their agents come out, with few queries, or what is wrong."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TypeVar
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.orm import InstrumentedAttribute, Session
+
+from cli import lookup
+from cli.decisions import OUTCOME, Row
+from cli.document import refusal
+from cli.failure import InputError, UnknownNameError
+from models.agent import Agent
+from models.plan import AT_ONCE
+from models.task_run import TaskRun
+
+Value = TypeVar("Value")
+
+
+def find(session: Session, run: TaskRun | None, file: Path, rows: Sequence[Row]) -> dict[UUID, Row]:
+    """The agent of each row, of one run if there is one.
+
+    Raises:
+        InputError: with the line of every row that names no agent, several, or one that another row names.
+    """
+    ids = _agents(session, run, Agent.id, [key for row in rows if (key := _whole(row.agent))])
+    submissions = _agents(session, run, Agent.submission, [row.submission for row in rows if not row.agent])
+    found: dict[UUID, Row] = {}
+    problems = []
+    for row in rows:
+        try:
+            key = _of_row(session, run, row, ids, submissions)
+        except (InputError, UnknownNameError) as error:
+            problems.append(f"{file} line {row.line}: {error}")
+            continue
+        if (before := found.setdefault(key, row)) is not row:
+            problems.append(f"{file} line {row.line}: names the same work as line {before.line}")
+    if problems:
+        raise refusal(problems, OUTCOME)
+    return found
+
+
+def portions(values: Sequence[Value]) -> Iterator[Sequence[Value]]:
+    """Values in as many as one query takes."""
+    for start in range(0, len(values), AT_ONCE):
+        yield values[start : start + AT_ONCE]
+
+
+Agents = Mapping[object, Sequence[Agent]]
+
+
+def _agents(
+    session: Session, run: TaskRun | None, column: InstrumentedAttribute[Value], values: Sequence[Value]
+) -> Agents:
+    """Agents by the value of a column."""
+    found: dict[object, list[Agent]] = defaultdict(list)
+    for portion in portions(values):
+        named = select(Agent).where(column.in_(portion))
+        for agent in session.scalars(named.where(Agent.task_run_id == run.id) if run else named):
+            found[getattr(agent, column.key)].append(agent)
+    return found
+
+
+def _of_row(session: Session, run: TaskRun | None, row: Row, ids: Agents, submissions: Agents) -> UUID:
+    if not row.agent:
+        return _of_submission(run, row.submission, submissions.get(row.submission, ()))
+    known = ids.get(_whole(row.agent))
+    agent = known[0] if known else lookup.agent(session, row.agent, run)
+    if row.submission and agent.submission != row.submission:
+        raise InputError(f"agent {row.agent} has another submission than {row.submission}")
+    return agent.id
+
+
+def _of_submission(run: TaskRun | None, submission: str, agents: Sequence[Agent]) -> UUID:
+    if len(agents) > 1:
+        raise InputError(f"several accounts have a submission {submission}: say which run with --run")
+    if not agents:
+        where = f"the run {run.name!r} has" if run else "there is"
+        raise UnknownNameError(f"{where} no submission {submission}")
+    return agents[0].id
+
+
+def _whole(typed: str) -> UUID | None:
+    try:
+        return UUID(typed)
+    except ValueError:
+        return None
