@@ -11,7 +11,7 @@ help: ## Show this list.
 demo: $(READY) ## Run the whole thing against a simulated vendor, with figures at the end; ARGS="..." are passed on.
 	$(RUN) cli.main demo $(ARGS)
 
-up: $(READY) ## Run worker, beat and Flower, and the servers they need, until Ctrl-C.
+up: $(READY) ## Run worker, beat, web and Flower, and the servers they need, until Ctrl-C.
 	$(RUN) cli.main up $(ARGS)
 
 test: $(READY) ## Run all tests; ARGS="tests/unit -k money" are passed on.

@@ -13,7 +13,7 @@ from typer.core import TyperCommand, TyperGroup
 
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "demo": ("cli.demo:demo", "Run the whole thing against a simulated vendor."),
-    "up": ("cli.up:up", "Run worker, beat and Flower, and the servers they need, until Ctrl-C."),
+    "up": ("cli.up:up", "Run worker, beat, web and Flower, and the servers they need, until Ctrl-C."),
     "doctor": ("cli.doctor:doctor", "Check everything that crowdops needs, and say what to do about the rest."),
     "db": ("cli.database:app", "Prepare the database."),
     "requester": ("cli.requester:app", "Add accounts at vendors; pause and resume them."),
