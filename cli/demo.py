@@ -58,9 +58,7 @@ def demo(  # noqa: PLR0913 - each option is one thing to play with
     With CROWDOPS_PROLIFIC_URL (and the token in CROWDOPS_PROLIFIC_TOKEN) it runs against that vendor instead.
     """
     began = time.monotonic()
-    for told in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(told, _end)
-    with _home(), stage(seed, faults) as vendor:
+    with _told_to_end(), _home(), stage(seed, faults) as vendor:
         _ask(vendor, yes=yes)
         with servers.embedded(), flower.reserved():
             migrations.upgrade()
@@ -69,9 +67,20 @@ def demo(  # noqa: PLR0913 - each option is one thing to play with
     sys.exit(1 if made.problems else 0)
 
 
-def _end(number: int, _: object) -> NoReturn:
+@contextmanager
+def _told_to_end() -> Iterator[None]:
     """Whoever is told to end, or loses the terminal, ends what was started as well."""
-    sys.exit(128 + number)
+    for told in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(told, _interrupt)
+    try:
+        yield
+    except KeyboardInterrupt as told:
+        sys.exit(128 + (told.args[0] if told.args else signal.SIGINT))
+
+
+def _interrupt(number: int, _: object) -> NoReturn:
+    # Not SystemExit: the database's driver tidies up an interrupted query after KeyboardInterrupt only.
+    raise KeyboardInterrupt(number)
 
 
 @contextmanager
