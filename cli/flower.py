@@ -2,13 +2,13 @@
 
 import fcntl
 import os
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from cli import place
 from cli.failure import FailedError
+from cli.fleet import free_port
 from models.settings import settings
 
 HOST = "127.0.0.1"
@@ -32,7 +32,7 @@ def reserved() -> Iterator[None]:
                 "Use those, or end them, or set CROWDOPS_HOME to another directory."
             ) from None
         try:
-            os.environ[VARIABLE] = str(_free())
+            os.environ[VARIABLE] = str(free_port(settings().flower_port))
             settings.cache_clear()
             note.truncate(0)
             note.write(os.environ[VARIABLE])
@@ -63,16 +63,3 @@ def address() -> str:
 def _note() -> Path:
     """Locked while the processes run, and then it holds the port."""
     return settings().home / "locks" / "flower"
-
-
-def _free() -> int:
-    """The port that is wanted, or any other if somebody listens there."""
-    for wanted in (settings().flower_port, 0):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((HOST, wanted))
-            except OSError:
-                continue
-            return int(probe.getsockname()[1])
-    raise FailedError("There is no free port for Flower.")

@@ -86,10 +86,6 @@ class Agent(Base):
             ValueError: with what is wrong.
         """
 
-    def hand_in(self, data: dict[str, Any]) -> None:
-        """Keep what the worker handed in; whether that completes the work is the vendor's to say."""
-        self.data = data
-
     def mark_done(self) -> None:
         """Note that the work is complete. Nothing is asked of the vendor."""
         self.move(AgentStatus.COMPLETED)

@@ -1,7 +1,7 @@
 """What a confirmed operation changes in the domain: confirmed rows go in, units, agents and runs move."""
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -34,10 +34,7 @@ def _launched(session: Session, operations: Sequence[Operation]) -> None:
     """A unit that somebody took before the answer came is past being launched already."""
     ids = [operation.unit_id for operation in operations]
     # More places open a study again that had come to its end. Runs are locked before units, as by a listing.
-    ended = update(TaskRun).where(
-        TaskRun.id.in_({operation.run_id for operation in operations}), TaskRun.facts.has_key("stopped")
-    )
-    session.execute(ended.values(facts=TaskRun.facts.op("-")(literal("stopped"))), execution_options=UNSEEN)
+    recruiting(session, {operation.run_id for operation in operations})
     # In the order in which a listing takes them.
     session.execute(select(Unit.id).where(Unit.id.in_(ids)).order_by(Unit.place).with_for_update(key_share=True))
     fresh = update(Unit).where(Unit.id.in_(ids), Unit.status == UnitStatus.CREATED)
@@ -75,9 +72,9 @@ def _stopped(session: Session, operations: Sequence[Operation]) -> None:
         stopped(session, run_id)
 
 
-def recruiting(session: Session, run_id: UUID) -> None:
+def recruiting(session: Session, run_ids: Collection[UUID | None]) -> None:
     """The vendor lets people in again, whatever we believed."""
-    again = update(TaskRun).where(TaskRun.id == run_id, TaskRun.facts.has_key("stopped"))
+    again = update(TaskRun).where(TaskRun.id.in_(run_ids), TaskRun.facts.has_key("stopped"))
     session.execute(again.values(facts=TaskRun.facts.op("-")(literal("stopped"))), execution_options=UNSEEN)
 
 

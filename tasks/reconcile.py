@@ -216,7 +216,7 @@ def _end(session: Session, run_id: UUID, recruits: bool | None, began: datetime)
     if not recruits:
         effects.stopped(session, run_id)
         return
-    effects.recruiting(session, run_id)
+    effects.recruiting(session, [run_id])
     run = session.get_one(TaskRun, run_id, populate_existing=True)
     if run.is_expired:
         expire(run)

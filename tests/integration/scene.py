@@ -179,11 +179,6 @@ class Scene:
         (found,) = self.operations(kind)
         return found
 
-    def only_state(self, kind):
-        """Where all operations of a kind stand, which is one state."""
-        (found,) = self.states(kind)
-        return found
-
     def states(self, *kinds):
         """Where the operations of these kinds stand."""
         return {row.state for row in self.operations(*kinds)}

@@ -14,7 +14,7 @@ from models.session import transaction
 from models.status import IllegalMoveError
 from models.task_run import TaskRun
 from tasks import decide, reconcile
-from tests.integration.scene import COUNTS, DECISION, spec
+from tests.integration.scene import COUNTS, DECISION
 
 WORDS = ("LOW_EFFORT", "The descriptions are single words, although two to four whole sentences were asked for. " * 2)
 
@@ -185,7 +185,3 @@ def test_work_that_was_approved_in_the_vendors_pages_cannot_be_rejected_and_that
     refused = next(row for row in scene.operations("reject") if row.id == operations[0].id)
     assert refused.state is State.REJECTED
     assert "is APPROVED at Prolific" in refused.reason
-
-
-def test_a_run_file_says_whether_it_wants_refills():
-    assert not spec("x").refill

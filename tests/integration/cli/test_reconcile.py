@@ -37,7 +37,7 @@ def test_an_approval_that_is_seen_confirms_what_wanted_it(scene):
     scene.simulator.state.set_status(submission, "APPROVED")
     done = sync_one(scene.all(Agent)[0].id)
     assert (done.before, done.after, done.word) == ("completed", "approved", "APPROVED")
-    assert scene.only_state("approve") is State.CONFIRMED
+    assert scene.states("approve") == {State.CONFIRMED}
 
 
 def test_what_does_not_fit_is_put_on_record(crowdops, scene):
