@@ -15,12 +15,24 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint, text
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import (
+    CheckConstraint,
+    ColumnElement,
+    ForeignKey,
+    Index,
+    Integer,
+    UniqueConstraint,
+    Uuid,
+    any_,
+    bindparam,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from models.base import Base, by_value
 from models.requester import Requester
+from models.settings import settings
 
 
 class State(StrEnum):
@@ -117,3 +129,13 @@ class Operation(Base):
     result: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
 
     requester: Mapped[Requester] = relationship()
+
+
+def is_spent() -> ColumnElement[bool]:
+    """It was sent as often as it may be."""
+    return Operation.attempts >= bindparam(None, callable_=lambda: settings().timing.max_attempts, type_=Integer)
+
+
+def is_among_ids() -> ColumnElement[bool]:
+    """Its id is among the parameter `ids` of a statement, which so stays the same however many they are."""
+    return Operation.id == any_(bindparam("ids", type_=ARRAY(Uuid)))

@@ -6,7 +6,7 @@ A backlog is rows, not messages; so emptying the broker costs one window, and no
 import logging
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import timedelta
+from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -14,8 +14,8 @@ from kombu.exceptions import KombuError
 from sqlalchemy import Row, and_, func, or_, select, true, tuple_, update
 
 from models.attempt import Attempt
-from models.clock import now
-from models.operation import IN_DOUBT, Operation, State
+from models.clock import now, span
+from models.operation import IN_DOUBT, Operation, State, is_among_ids
 from models.requester import Requester
 from models.session import transaction
 from models.settings import settings
@@ -63,22 +63,33 @@ def take() -> list[Message]:
         # One dispatcher at a time, so that no row is nudged twice and the windows hold; the other one does the same.
         if not session.scalar(select(func.pg_try_advisory_xact_lock(_LOCK))):
             return []
-        busy = set(session.scalars(select(Attempt.lane).where(Attempt.closed_at.is_(None), Attempt.lane.isnot(None))))
+        busy = set(session.scalars(_busy()))
         out = {(account, kind): many for account, kind, many in session.execute(_out())}
         messages = list(_messages(session.execute(_due()).all(), busy, out))
         ids = [operation_id for _, _, members in messages for operation_id in members]
         # What somebody has locked is left for the next time, so that one stalled process holds up nobody else.
-        free = select(Operation.id).where(Operation.id.in_(ids)).order_by(Operation.id)
-        nudged = update(Operation).where(Operation.id.in_(free.with_for_update(skip_locked=True, key_share=True)))
-        marked = set(session.scalars(nudged.values(nudged_at=now()).returning(Operation.id)))
+        marked = set(session.scalars(_nudge(), {"ids": ids}))
     left = ((queue, name, [one for one in members if one in marked]) for queue, name, members in messages)
     return [message for message in left if message[2]]
 
 
+@cache
+def _nudge() -> Any:  # noqa: ANN401 - an UPDATE
+    free = select(Operation.id).where(is_among_ids()).order_by(Operation.id)
+    nudged = update(Operation).where(Operation.id.in_(free.with_for_update(skip_locked=True, key_share=True)))
+    return nudged.values(nudged_at=now()).returning(Operation.id)
+
+
 def _long_ago() -> Any:  # noqa: ANN401 - an SQL expression
-    return now() - timedelta(seconds=settings().timing.nudge_window)
+    return now() - span(lambda timing: timing.nudge_window)
 
 
+@cache
+def _busy() -> Any:  # noqa: ANN401 - a SELECT
+    return select(Attempt.lane).where(Attempt.closed_at.is_(None), Attempt.lane.isnot(None))
+
+
+@cache
 def _out() -> Any:  # noqa: ANN401 - a SELECT
     """How many operations of each account and kind were nudged within the window and are still to be worked on."""
     waiting = and_(Operation.state.in_(OPEN), Operation.next_at <= now())
@@ -86,6 +97,7 @@ def _out() -> Any:  # noqa: ANN401 - a SELECT
     return select(*lot, func.count()).where(waiting, Operation.nudged_at >= _long_ago()).group_by(*lot)
 
 
+@cache
 def _due() -> Any:  # noqa: ANN401 - a SELECT
     """What may be nudged now, one of each run in turn; what no installed provider knows is left alone.
 

@@ -10,22 +10,36 @@ import traceback
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from functools import cache
 from itertools import islice
 from typing import Any
 from uuid import UUID, uuid4
 
 from celery.exceptions import SoftTimeLimitExceeded
-from sqlalchemy import ColumnElement, and_, case, exists, func, or_, select, true, update
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    Uuid,
+    and_,
+    bindparam,
+    case,
+    exists,
+    func,
+    or_,
+    select,
+    true,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session, aliased
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from models import effects
 from models.attempt import Attempt
-from models.clock import after, now, stopwatch
+from models.clock import after, now, span, stopwatch
 from models.discrepancy import Finding, report
-from models.operation import FINAL, IN_DOUBT, Operation, State
+from models.operation import FINAL, IN_DOUBT, Operation, State, is_among_ids, is_spent
 from models.recruit import OFFERS
 from models.session import UNSEEN, transaction
 from models.settings import settings
@@ -61,13 +75,14 @@ class Claim:
 # --- claim --------------------------------------------------------------------------------------------------------
 
 
+@cache
 def due() -> ColumnElement[bool]:
     """A planned operation whose time has come: the account is open, and what must come before it is confirmed."""
     return (
         (Operation.state == State.PLANNED)
         & (Operation.next_at <= now())
         & Operation.hold.is_(None)
-        & (Operation.attempts < settings().timing.max_attempts)
+        & ~is_spent()
         & _is_wanted()
         & pacing.is_open(Operation.requester_id)
         & or_(
@@ -95,12 +110,17 @@ def claim(ids: Sequence[UUID], most: int = 1000) -> list[Claim]:
     """
     started = stopwatch()
     with transaction() as session:
-        mine = select(Operation).where(Operation.id.in_(ids), due()).order_by(Operation.id)
-        rows = session.scalars(mine.with_for_update(of=Operation, skip_locked=True, key_share=True)).all()
+        rows = session.scalars(_claimable(), {"ids": ids}).all()
         made = (_open_attempt(session, started, *chunk) for chunk in chunks(rows))
         claims = list(islice(filter(None, made), most))
     failpoints.hit("after_claim")
     return claims
+
+
+@cache
+def _claimable() -> Select[Operation]:
+    mine = select(Operation).where(is_among_ids(), due()).order_by(Operation.id)
+    return mine.with_for_update(of=Operation, skip_locked=True, key_share=True)
 
 
 def chunks(rows: Iterable[Operation]) -> Iterable[tuple[Account, Kind, list[Operation]]]:
@@ -125,28 +145,29 @@ def _open_attempt(
     attempt_id = session.scalars(opened.on_conflict_do_nothing().returning(Attempt.id)).one_or_none()
     if attempt_id is None:
         return None
-    marked = update(Operation).where(Operation.id.in_(ids)).values(_sending(attempt_id))
-    tried, known = (func.extract("epoch", now() - since) for since in (Operation.trying_since, Operation.first_sent_at))
     # The lock that `claim` holds on them makes these the very rows.
-    sent = session.execute(marked.returning(Operation.id, tried, known), execution_options=UNSEEN).all()
+    sent = session.execute(_mark(), {"ids": ids, "attempt": attempt_id}, execution_options=UNSEEN).all()
     forgotten = kind.repeat is Repeat.KEYED and any(row[2] >= kind.window for row in sent)
     tried_for = {row[0]: float(row[1]) for row in sent}
     return Claim(attempt_id, account, kind, tuple(to_requests(session, rows)), tried_for, started, forgotten)
 
 
-def _sending(attempt_id: UUID) -> dict[str, Any]:
-    timing = settings().timing
-    lately = Operation.last_sent_at > now() - timedelta(seconds=timing.age_limit)
-    return {
+@cache
+def _mark() -> ReturningUpdate[UUID, int, int]:
+    """Rows become what is being sent; returns how long each was tried, and known to the vendor, in seconds."""
+    lately = Operation.last_sent_at > now() - span(lambda timing: timing.age_limit)
+    sending = {
         "state": State.SENDING,
         "attempts": Operation.attempts + 1,
-        "attempt_id": attempt_id,
+        "attempt_id": bindparam("attempt", type_=Uuid),
         "reads": 0,
-        "lease_until": after(timing.lease),
+        "lease_until": now() + span(lambda timing: timing.lease),
         "first_sent_at": func.coalesce(Operation.first_sent_at, now()),
         "last_sent_at": now(),
         "trying_since": case((lately, func.coalesce(Operation.trying_since, now())), else_=now()),
     }
+    tried, known = (func.extract("epoch", now() - since) for since in (Operation.trying_since, Operation.first_sent_at))
+    return update(Operation).where(is_among_ids()).values(sending).returning(Operation.id, tried, known)
 
 
 # --- send and record ----------------------------------------------------------------------------------------------

@@ -9,15 +9,16 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import cache
 from typing import Any, NoReturn
 from uuid import UUID
 
 from celery import Task
-from sqlalchemy import exists, func, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import Interval, Select, Update, bindparam, exists, func, select, update
 
-from models.clock import after, now
-from models.operation import IN_DOUBT, Operation, State
+from models.clock import now
+from models.operation import IN_DOUBT, Operation, State, is_among_ids
 from models.session import UNSEEN, transaction
 from models.settings import settings
 from tasks import dispatch, engine, pacing
@@ -27,6 +28,7 @@ from tasks.resolve import resolve
 log = logging.getLogger(__name__)
 LONGEST_COUNTDOWN = 60
 """Seconds that a message may wait inside a worker; longer pauses are the dispatcher's."""
+_OPEN = (State.PLANNED, *IN_DOUBT)
 
 
 @dataclass(slots=True)
@@ -55,7 +57,7 @@ def run(ids: Sequence[UUID]) -> Waiting:
     """Do what can be done now for these operations; returns those that this call worked on and that must wait."""
     until = time.monotonic() + settings().timing.soft_limit - settings().timing.http_deadline
     with transaction() as session:
-        found = session.scalars(select(Operation).where(Operation.id.in_(ids))).all()
+        found = session.scalars(_named(), {"ids": ids}).all()
         lots = [[row.id for row in lot] for lot in _by_account(found)]
     worked_on = resolve([row.id for row in found if row.state in IN_DOUBT])
     put_off = Waiting()
@@ -66,6 +68,11 @@ def run(ids: Sequence[UUID]) -> Waiting:
             put_off.ids += [value for value in lot if value not in sent]
             put_off.seconds = max(put_off.seconds, wait)
     return _still_waiting(worked_on, put_off, ids)
+
+
+@cache
+def _named() -> Select[Operation]:
+    return select(Operation).where(is_among_ids())
 
 
 def _by_account(rows: Sequence[Operation]) -> list[list[Operation]]:
@@ -86,7 +93,7 @@ def _send(lot: Sequence[UUID], until: float) -> tuple[set[UUID], float | None]:
         if time.monotonic() > until:
             return sent, 0
         with transaction() as session:
-            rows = session.scalars(select(Operation).where(Operation.id.in_(left), engine.due())).all()
+            rows = session.scalars(_ready(), {"ids": left}).all()
             # A lane lets one request through at a time, so it needs one token at a time.
             wanted = len({kind.lane or number for number, (_, kind, _) in enumerate(engine.chunks(rows))})
             account = next((row.requester_id for row in rows), None)
@@ -103,6 +110,11 @@ def _send(lot: Sequence[UUID], until: float) -> tuple[set[UUID], float | None]:
     return sent, None
 
 
+@cache
+def _ready() -> Select[Operation]:
+    return select(Operation).where(is_among_ids(), engine.due())
+
+
 def _concurrently(claims: Sequence[engine.Claim]) -> None:
     """Make the requests of all claims side by side; each is recorded as its answer comes."""
     with ThreadPoolExecutor(max_workers=len(claims)) as pool:
@@ -113,25 +125,45 @@ def _concurrently(claims: Sequence[engine.Claim]) -> None:
 
 def _still_waiting(worked_on: Sequence[UUID], put_off: Waiting, ids: Sequence[UUID]) -> Waiting:
     """Hold the dispatcher off what comes back by itself, give it the rest, and wake it for what may go next."""
-    wait = func.greatest(0, func.extract("epoch", Operation.next_at - now()))
-    open_states = (State.PLANNED, *IN_DOUBT)
     with transaction() as session:
-        mine = (Operation.id.in_([*worked_on, *put_off.ids]), Operation.state.in_(open_states))
-        rows: Sequence[Any] = session.execute(select(Operation.id, wait).where(*mine).order_by(Operation.id)).all()
+        rows = session.execute(_open(), {"ids": [*worked_on, *put_off.ids]}).all()
         back = [row[0] for row in rows]
-        _nudged(session, back, func.greatest(Operation.next_at, after(put_off.seconds)))
-        _nudged(session, [value for value in ids if value not in back], None)
-        more = session.scalar(select(exists().where(engine.due(), Operation.nudged_at.is_(None))))
+        wait = {"ids": back, "wait": timedelta(seconds=put_off.seconds)}
+        session.execute(_hold_off(), wait, execution_options=UNSEEN)
+        given = {"ids": [value for value in ids if value not in back]}
+        session.execute(_give_back(), given, execution_options=UNSEEN)
+        more = session.scalar(_more())
     if more:
         dispatch.wake()
     return Waiting(back, max([put_off.seconds, *(float(row[1]) for row in rows)], default=0.0))
 
 
-def _nudged(session: Session, ids: Sequence[UUID], at: Any) -> None:  # noqa: ANN401 - an SQL expression
-    """When the rows count as nudged; those that another worker has just now are left to it."""
-    due = select(Operation.id).where(Operation.id.in_(ids), Operation.state.in_((State.PLANNED, *IN_DOUBT)))
-    if at is None:
-        due = due.where(Operation.state == State.PLANNED, Operation.next_at <= now())
-    locked = due.order_by(Operation.id).with_for_update(skip_locked=True, key_share=True)
-    held = update(Operation).where(Operation.id.in_(locked)).values(nudged_at=at)
-    session.execute(held, execution_options=UNSEEN)
+@cache
+def _open() -> Select[UUID, Any]:
+    """What is not over, and in how many seconds it is due."""
+    wait = func.greatest(0, func.extract("epoch", Operation.next_at - now()))
+    return select(Operation.id, wait).where(is_among_ids(), Operation.state.in_(_OPEN)).order_by(Operation.id)
+
+
+@cache
+def _hold_off() -> Update:
+    """What comes back by itself counts as nudged until then."""
+    mine = select(Operation.id).where(is_among_ids(), Operation.state.in_(_OPEN))
+    return _nudged(mine, func.greatest(Operation.next_at, now() + bindparam("wait", type_=Interval)))
+
+
+@cache
+def _give_back() -> Update:
+    mine = (is_among_ids(), Operation.state == State.PLANNED, Operation.next_at <= now())
+    return _nudged(select(Operation.id).where(*mine), None)
+
+
+def _nudged(ids: Select[UUID], at: Any) -> Update:  # noqa: ANN401 - an SQL expression
+    """Rows that another worker has just now are left to it."""
+    locked = ids.order_by(Operation.id).with_for_update(skip_locked=True, key_share=True)
+    return update(Operation).where(Operation.id.in_(locked)).values(nudged_at=at)
+
+
+@cache
+def _more() -> Select[bool]:
+    return select(exists().where(engine.due(), Operation.nudged_at.is_(None)))

@@ -2,13 +2,13 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from functools import partial
+from functools import cache, partial
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 
 from models.clock import after, now
-from models.operation import IN_DOUBT, Operation, State
+from models.operation import IN_DOUBT, Operation, State, is_among_ids
 from models.session import transaction
 from models.settings import settings
 from providers import account_of, kind_of, provider_for
@@ -21,6 +21,8 @@ from tasks.verdict import History, Verdict
 
 def resolve(ids: Sequence[UUID]) -> list[UUID]:
     """Read back those of `ids` whose outcome is in doubt and whose time has come; returns which those were."""
+    if not ids:
+        return []
     taken = []
     for account, kind, requests, histories, attempts in _in_doubt(ids):
         unread = [r for r in requests if verdict.resend_unread(kind, histories[r.id])]
@@ -61,14 +63,7 @@ def _in_doubt(ids: Sequence[UUID]) -> list[tuple[Account, Kind, list[Request], d
     """
     groups: dict[tuple[UUID, str], list[Operation]] = defaultdict(list)
     with transaction() as session:
-        wanted = select(Operation).where(
-            Operation.id.in_(ids), Operation.state.in_(IN_DOUBT), Operation.next_at <= now()
-        )
-        rows = session.scalars(
-            wanted.where(pacing.is_open(Operation.requester_id))
-            .order_by(Operation.id)
-            .with_for_update(skip_locked=True, key_share=True)
-        ).all()
+        rows = session.scalars(_readable(), {"ids": ids}).all()
         histories = histories_of(session, rows)
         for row in rows:
             groups[row.requester_id, row.kind].append(row)
@@ -84,3 +79,10 @@ def _in_doubt(ids: Sequence[UUID]) -> list[tuple[Account, Kind, list[Request], d
             )
             for (_, kind), rows in groups.items()
         ]
+
+
+@cache
+def _readable() -> Select[Operation]:
+    wanted = select(Operation).where(is_among_ids(), Operation.state.in_(IN_DOUBT), Operation.next_at <= now())
+    free = wanted.where(pacing.is_open(Operation.requester_id)).order_by(Operation.id)
+    return free.with_for_update(skip_locked=True, key_share=True)

@@ -20,6 +20,10 @@ from models.base import Base
 from models.settings import settings
 
 TEMPLATE = "crowdops_template"
+CUT_OFF = """
+SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid()
+"""
 
 
 def pytest_collection_modifyitems(items):
@@ -131,11 +135,10 @@ def database_url(_database):
 def _empty(url):
     """Delete every row, which is far quicker than another database; whoever is still connected is cut off."""
     with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
-        others = "datname = current_database() AND pid <> pg_backend_pid()"
-        connection.execute(f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE {others}")
-        emptied = "; ".join(f"DELETE FROM {name}" for name in Base.metadata.tables)
+        connection.execute(CUT_OFF)
         # No foreign key is looked at, so the order does not matter.
-        connection.execute(f"SET session_replication_role = replica; {emptied}")
+        connection.execute("SET session_replication_role = replica")
+        connection.execute("; ".join(str(table.delete()) for table in Base.metadata.tables.values()))
         connection.execute("INSERT INTO clock (id, ahead) VALUES (gen_random_uuid(), interval '0')")
 
 
