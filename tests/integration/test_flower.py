@@ -53,8 +53,14 @@ def _workers(client):
         return None
 
 
-def test_flower_opens_without_a_password_and_shows_no_secret(flower):
-    (worker,) = _workers(flower)
+@pytest.fixture(scope="module")
+def worker(flower):
+    """The name of the one worker; to ask for it takes a second."""
+    (name,) = _workers(flower)
+    return name
+
+
+def test_flower_opens_without_a_password_and_shows_no_secret(flower, worker):
     pages = ["/", "/tasks", "/broker", f"/worker/{worker}", "/api/workers", "/api/tasks", "/api/queues/length"]
     for page in pages:
         answer = flower.get(page)
@@ -71,8 +77,7 @@ def test_flower_reads_the_length_of_every_queue(flower):
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_flower_refuses_every_command(flower, command):
-    (worker,) = _workers(flower)
+def test_flower_refuses_every_command(flower, worker, command):
     answer = flower.post(f"/api/{command}/{worker}", data={"workername": worker})
     assert (answer.status_code, answer.text) == (403, "Read only mode is enabled")
 

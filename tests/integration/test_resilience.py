@@ -135,7 +135,7 @@ def test_the_pace_of_an_account_is_not_held_up_by_a_long_plan(scene):
 
 def test_answers_and_evidence_that_come_at_once_do_not_lock_each_other_out(scene):
     """Evidence that is taken back in the end leaves the same rows for the next round; in the last it stays."""
-    rounds, size = 30, 100
+    rounds, size = 15, 60
     run = scene.live(size)
     approvals = ids(scene.approve(run, *scene.completed(run, size)))
     together = Barrier(2)

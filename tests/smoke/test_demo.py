@@ -50,15 +50,6 @@ def test_the_demonstration_kills_workers_and_every_unit_is_paid_once(demo):
     assert report["killed"] == 2
 
 
-def test_the_demonstration_runs_against_the_vendor_that_the_environment_names(demo):
-    with running(Options(speed=60, arrivals=15, token="somebody-elses")) as vendor:  # noqa: S106 - of a simulator
-        names = {"CROWDOPS_PROLIFIC_URL": vendor.url, "CROWDOPS_PROLIFIC_TOKEN": "somebody-elses"}
-        code, report = demo("--units", "12", **names)
-        assert (code, report["problems"]) == (0, [])
-        assert [study.status for study in vendor.state.studies.values()] == ["COMPLETED"]
-    assert report["theirs"]["approve"] == 12
-
-
 def living(home):
     """The processes that were started for a home."""
     mark = f"CROWDOPS_HOME={home}".encode()
@@ -73,16 +64,21 @@ def environment(path):
         return b""
 
 
-def test_a_demonstration_that_is_told_to_end_leaves_nothing_running(temporary_home):
-    with temporary_home() as home:
-        names = os.environ | {"CROWDOPS_HOME": str(home), "PYTHONUNBUFFERED": "1"}
+def test_a_demonstration_at_the_vendor_that_the_environment_names_takes_everything_along_when_it_is_told_to_end(
+    temporary_home,
+):
+    options = Options(speed=60, arrivals=15, token="somebody-elses")  # noqa: S106 - of a simulator
+    with temporary_home() as home, running(options) as vendor:
+        names = {"CROWDOPS_PROLIFIC_URL": vendor.url, "CROWDOPS_PROLIFIC_TOKEN": "somebody-elses"}
+        names |= os.environ | {"CROWDOPS_HOME": str(home), "PYTHONUNBUFFERED": "1"}
         command = [sys.executable, "-m", "cli.main", "demo", "--units", "5"]
         with subprocess.Popen(command, env=names, stdout=subprocess.PIPE, text=True) as process:
-            assert any("operations open" in line for line in process.stdout)
+            assert any("5 of 5 launched" in line for line in process.stdout)
             assert len(living(home)) > 3
             process.send_signal(signal.SIGTERM)
         assert process.returncode == 128 + signal.SIGTERM
         assert living(home) == []
+        assert [study.places for study in vendor.state.studies.values()] == [5]
 
 
 def test_a_vendor_without_a_token_is_refused_with_a_word(temporary_home):

@@ -1,5 +1,7 @@
 """The demonstration keeps to servers of its own, bears spoilt reads, and decides nothing without a reason."""
 
+from dataclasses import replace
+
 import pytest
 from sqlalchemy import update
 
@@ -99,6 +101,19 @@ def test_what_the_vendor_does_not_show_is_decided_the_next_time(scene, played):
     assert "decided: retry" in decided.told
     scene.settle()
     assert report.report(run, played, [decided]).problems == []
+
+
+def test_a_vendor_without_a_ledger_is_compared_by_its_list(scene, played):
+    run = scene.live(2)
+    first, _ = scene.completed(run, 2)
+    scene.approve(run)
+    scene.settle()
+    foreign = replace(played, simulated=False)
+    made = report.report(run, foreign, [])
+    assert made.theirs == {"draft": 1, "publish": 1, "places": 2, "approve": 2}
+    assert made.problems == []
+    scene.simulator.state.set_status(first, "REJECTED")
+    assert len(report.report(run, foreign, []).problems) == 1
 
 
 def test_one_read_that_fails_does_not_keep_the_others_from_being_decided(scene):
