@@ -82,6 +82,7 @@ class Operation(Base):
             "id",
             postgresql_where=text("state IN ('planned', 'submitted', 'unknown')"),
         ),
+        Index("uq_operation_exclusive", "requester_id", "target", unique=True, postgresql_where=text("exclusive")),
         Index("ix_operation_lapsed", "lease_until", postgresql_where=text("state = 'sending'")),
         Index(None, "after_id"),
         Index(None, "run_id", "state"),
@@ -108,6 +109,10 @@ class Operation(Base):
     """Sends that counted; a throttled one does not."""
     attempt_id: Mapped[UUID | None] = mapped_column(ForeignKey("attempt.id"))
     """The last attempt; only its owner may record a negative outcome."""
+    exclusive: Mapped[bool] = mapped_column(server_default="false")
+    """It has its target to itself: set by its claim, and let go by the database when it is planned again or over."""
+    baseline: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
+    """What the vendor showed before the first send; written once."""
     alone: Mapped[bool] = mapped_column(server_default="false")
     """Its batch was refused, which proves nothing about a member: send it by itself."""
     reads: Mapped[int] = mapped_column(server_default="0")

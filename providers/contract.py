@@ -47,6 +47,10 @@ class Kind:
     """Seconds that a token is honoured (KEYED only)."""
     resend_when_absent: bool = False
     """Whether "settled and not there" proves that an effect that adds did not happen; if not, a person decides."""
+    exclusive: bool = False
+    """Its target is its own while it is under way or in doubt; kinds that pay, or decide about pay, are exclusive."""
+    snapshot: bool = False
+    """What the vendor shows is read and kept before the first send: a read-back tells an effect by what was added."""
     urgent: bool = False
     """Urgent kinds (approve, expire) are dispatched before the others."""
 
@@ -77,6 +81,8 @@ class Request:
     currency: str | None = None
     sandbox: bool | None = None
     """Whether its run was planned where no real money moves; None for what belongs to no run."""
+    baseline: Mapping[str, Any] | None = None
+    """What `CrowdProvider.snapshot` told before the first send; it never changes after that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +175,14 @@ class CrowdProvider(ABC):
         Raises:
             ProviderError: the same outcome for every member.
         """
+
+    def snapshot(self, _requests: Sequence[Request]) -> Sequence[Mapping[str, Any]]:
+        """Read what the vendor shows of each target now; for kinds that declare a `snapshot`.
+
+        Raises:
+            ProviderError: the read failed, and nothing is sent.
+        """
+        raise NotImplementedError
 
     @abstractmethod
     def find(self, requests: Sequence[Request]) -> Sequence[Outcome]:

@@ -21,7 +21,7 @@ from models.session import transaction
 from models.settings import settings
 from providers import installed, kind_of
 from providers.contract import Kind
-from tasks import engine, pacing
+from tasks import claims, pacing
 from tasks.celery import MONEY, app
 from tasks.schedule import expiry
 from tasks.sweep import sweep
@@ -131,7 +131,7 @@ def _lots() -> Any:  # noqa: ANN401 - a SELECT
 def _may_be_nudged() -> Any:  # noqa: ANN401 - an SQL expression
     quiet = or_(Operation.nudged_at.is_(None), Operation.nudged_at < _long_ago())
     in_doubt = and_(Operation.state.in_(IN_DOUBT), Operation.next_at <= now(), pacing.is_open(Operation.requester_id))
-    return and_(Operation.state.in_(OPEN), quiet, or_(engine.due(), in_doubt))
+    return and_(Operation.state.in_(OPEN), quiet, or_(claims.due(), in_doubt))
 
 
 def _messages(

@@ -1,4 +1,4 @@
-"""Carries operations out: claim, send, record; and reads back what is in doubt. The only dangerous code.
+"""Carries claims out: send, record, and take evidence. The only dangerous code.
 
 No byte goes to a vendor before a committed claim with its attempt on record, no transaction is open meanwhile, and
 what came back is decided in `tasks.verdict`. Evidence is accepted from any attempt at any time; a negative outcome
@@ -8,169 +8,31 @@ only from the attempt that holds the operation.
 import logging
 import traceback
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from functools import cache
-from itertools import islice
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from celery.exceptions import SoftTimeLimitExceeded
-from sqlalchemy import (
-    ColumnElement,
-    Select,
-    Uuid,
-    and_,
-    bindparam,
-    case,
-    exists,
-    func,
-    or_,
-    select,
-    true,
-    update,
-)
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.orm import Session, aliased
-from sqlalchemy.sql.dml import ReturningUpdate
+from sqlalchemy.orm import Session
 
 from models import effects
 from models.attempt import Attempt
-from models.clock import after, now, span, stopwatch
+from models.clock import after, now, stopwatch
 from models.discrepancy import Finding, report
-from models.operation import FINAL, IN_DOUBT, Operation, State, is_among_ids, is_spent
-from models.recruit import OFFERS
+from models.operation import FINAL, Operation, State
 from models.session import UNSEEN, transaction
 from models.settings import settings
-from models.task_run import TaskRun
-from providers import account_of, http, kind_of, provider_for
-from providers.contract import Account, Done, Kind, Outcome, Repeat, Request
-from providers.errors import ProviderError, UnknownError
+from providers import http, provider_for
+from providers.contract import CrowdProvider, Done, Outcome, Request
+from providers.errors import NotSentError, ProviderError, UnknownError
 from tasks import failpoints, pacing, verdict
-from tasks.rows import to_requests
+from tasks.claims import Claim
 from tasks.verdict import StalledError, Verdict
 
 log = logging.getLogger(__name__)
-# Made once: an alias of a table costs more than the statement that it is in.
-_BEFORE, _OTHER = aliased(Operation), aliased(Operation)
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """One request to make: operations that this process holds under a lease, and their attempt on record."""
-
-    attempt_id: UUID
-    account: Account
-    kind: Kind
-    requests: tuple[Request, ...]
-    tried_for: dict[UUID, float]
-    """Seconds since the first of the sends of each operation that followed each other."""
-    started: float
-    """`stopwatch` before the claim's transaction began."""
-    forgotten: bool = False
-    """The vendor may have forgotten the token of one that was sent before, so another send would be another effect."""
-
-
-# --- claim --------------------------------------------------------------------------------------------------------
-
-
-@cache
-def due() -> ColumnElement[bool]:
-    """A planned operation whose time has come: the account is open, and what must come before it is confirmed."""
-    return (
-        (Operation.state == State.PLANNED)
-        & (Operation.next_at <= now())
-        & Operation.hold.is_(None)
-        & ~is_spent()
-        & _is_wanted()
-        & pacing.is_open(Operation.requester_id)
-        & or_(
-            Operation.after_id.is_(None),
-            exists().where(_BEFORE.id == Operation.after_id, _BEFORE.state == State.CONFIRMED),
-        )
-    )
-
-
-def _is_wanted() -> ColumnElement[bool]:
-    """An expired run offers no more work; what stops it waits for what was sent and may still be offering some."""
-    expired = exists().where(TaskRun.id == Operation.run_id, TaskRun.is_expired)
-    on_its_way = or_(
-        _OTHER.state.in_((State.SENDING, *IN_DOUBT)),
-        and_(_OTHER.state == State.PLANNED, _OTHER.first_sent_at.isnot(None)),
-    )
-    offering = exists().where(_OTHER.run_id == Operation.run_id, _OTHER.kind.in_(OFFERS), on_its_way)
-    return case((Operation.kind.in_(OFFERS), ~expired), (Operation.kind == "stop", ~offering), else_=true())
-
-
-def claim(ids: Sequence[UUID], most: int = 1000) -> list[Claim]:
-    """Take what is due among `ids`, commit, and return a claim for each request to be made, `most` of them.
-
-    A row that another worker holds, that is over, or whose lane is busy is left alone.
-    """
-    started = stopwatch()
-    with transaction() as session:
-        rows = session.scalars(_claimable(), {"ids": ids}).all()
-        made = (_open_attempt(session, started, *chunk) for chunk in chunks(rows))
-        claims = list(islice(filter(None, made), most))
-    failpoints.hit("after_claim")
-    return claims
-
-
-@cache
-def _claimable() -> Select[Operation]:
-    mine = select(Operation).where(is_among_ids(), due()).order_by(Operation.id)
-    return mine.with_for_update(of=Operation, skip_locked=True, key_share=True)
-
-
-def chunks(rows: Iterable[Operation]) -> Iterable[tuple[Account, Kind, list[Operation]]]:
-    """Group operations into requests: of one account and kind, of one run where the vendor wants it."""
-    groups: dict[tuple[Kind, UUID, UUID | None, UUID | None], list[Operation]] = defaultdict(list)
-    for row in sorted(rows, key=lambda row: (row.next_at, row.id)):
-        kind = kind_of(row.requester.provider_type, row.kind)
-        groups[kind, row.requester_id, row.run_id if kind.per_run else None, row.id if row.alone else None].append(row)
-    for (kind, *_), members in groups.items():
-        account = account_of(members[0].requester)
-        for start in range(0, len(members), kind.batch):
-            yield account, kind, members[start : start + kind.batch]
-
-
-def _open_attempt(
-    session: Session, started: float, account: Account, kind: Kind, rows: list[Operation]
-) -> Claim | None:
-    """Put the request on record and mark its operations as being sent; None if the lane is taken."""
-    ids = [row.id for row in rows]
-    lane = f"{account.id}:{kind.lane}" if kind.lane else None
-    opened = insert(Attempt).values(id=uuid4(), requester_id=account.id, kind=kind.name, operation_ids=ids, lane=lane)
-    attempt_id = session.scalars(opened.on_conflict_do_nothing().returning(Attempt.id)).one_or_none()
-    if attempt_id is None:
-        return None
-    # The lock that `claim` holds on them makes these the very rows.
-    sent = session.execute(_mark(), {"ids": ids, "attempt": attempt_id}, execution_options=UNSEEN).all()
-    forgotten = kind.repeat is Repeat.KEYED and any(row[2] >= kind.window for row in sent)
-    tried_for = {row[0]: float(row[1]) for row in sent}
-    return Claim(attempt_id, account, kind, tuple(to_requests(session, rows)), tried_for, started, forgotten)
-
-
-@cache
-def _mark() -> ReturningUpdate[UUID, int, int]:
-    """Rows become what is being sent; returns how long each was tried, and known to the vendor, in seconds."""
-    lately = Operation.last_sent_at > now() - span(lambda timing: timing.age_limit)
-    sending = {
-        "state": State.SENDING,
-        "attempts": Operation.attempts + 1,
-        "attempt_id": bindparam("attempt", type_=Uuid),
-        "reads": 0,
-        "lease_until": now() + span(lambda timing: timing.lease),
-        "first_sent_at": func.coalesce(Operation.first_sent_at, now()),
-        "last_sent_at": now(),
-        "trying_since": case((lately, func.coalesce(Operation.trying_since, now())), else_=now()),
-    }
-    tried, known = (func.extract("epoch", now() - since) for since in (Operation.trying_since, Operation.first_sent_at))
-    return update(Operation).where(is_among_ids()).values(sending).returning(Operation.id, tried, known)
-
-
-# --- send and record ----------------------------------------------------------------------------------------------
 
 
 def carry_out(held: Claim) -> None:
@@ -193,9 +55,41 @@ def _send(held: Claim) -> Sequence[Outcome]:
         return [StalledError("the worker stalled between claim and send, so nothing was sent")] * len(held.requests)
     if held.forgotten:
         return [UnknownError("its token may be forgotten, so it is read and not sent again")] * len(held.requests)
-    worlds = [request.sandbox for request in held.requests]
     with http.not_after(latest):
-        return answers(lambda: provider_for(held.account, worlds).send(held.requests), held.requests)
+        return answers(lambda: _exchange(held), held.requests)
+
+
+def _exchange(held: Claim) -> Sequence[Outcome]:
+    provider = provider_for(held.account, [request.sandbox for request in held.requests])
+    requests = _with_snapshots(provider, held) if held.kind.snapshot else held.requests
+    return provider.send(requests)
+
+
+def _with_snapshots(provider: CrowdProvider, held: Claim) -> Sequence[Request]:
+    """Read and keep what the vendor shows before the first send, for a read-back to compare with.
+
+    Raises:
+        NotSentError: it cannot be read, or the claim is lost.
+    """
+    fresh = [request for request in held.requests if request.baseline is None]
+    try:
+        shown = provider.snapshot(fresh) if fresh else ()
+    except NotSentError:
+        raise
+    except ProviderError as error:
+        raise NotSentError(f"what was there before could not be read, so nothing was sent: {error}") from None
+    taken = dict(zip((request.id for request in fresh), shown, strict=True))
+    mine = (Operation.attempt_id == held.attempt_id, Operation.state == State.SENDING, Operation.baseline.is_(None))
+    with transaction() as session:
+        kept = [
+            session.scalars(
+                update(Operation).where(Operation.id == one, *mine).values(baseline=before).returning(Operation.id)
+            ).one_or_none()
+            for one, before in sorted(taken.items())
+        ]
+    if None in kept:
+        raise NotSentError("the claim was lost while the state before was read, so nothing was sent")
+    return [replace(request, baseline=taken.get(request.id, request.baseline)) for request in held.requests]
 
 
 def answers(call: Any, requests: Sequence[Request]) -> Sequence[Outcome]:  # noqa: ANN401 - a thunk

@@ -21,7 +21,7 @@ from models.clock import now
 from models.operation import IN_DOUBT, Operation, State, is_among_ids
 from models.session import UNSEEN, transaction
 from models.settings import settings
-from tasks import dispatch, engine, pacing
+from tasks import claims, dispatch, engine, pacing
 from tasks.celery import app
 from tasks.resolve import resolve
 
@@ -95,30 +95,30 @@ def _send(lot: Sequence[UUID], until: float) -> tuple[set[UUID], float | None]:
         with transaction() as session:
             rows = session.scalars(_ready(), {"ids": left}).all()
             # A lane lets one request through at a time, so it needs one token at a time.
-            wanted = len({kind.lane or number for number, (_, kind, _) in enumerate(engine.chunks(rows))})
+            wanted = len({kind.lane or number for number, (_, kind, _) in enumerate(claims.chunks(rows))})
             account = next((row.requester_id for row in rows), None)
         if account is None:
             return sent, None
         granted, wait = pacing.take(account, min(wanted, settings().concurrency))
         if not granted:
             return sent, wait
-        claims = engine.claim(left, granted)
-        if not claims:
+        held = claims.claim(left, granted)
+        if not held:
             return sent, None
-        _concurrently(claims)
-        sent |= {request.id for claim in claims for request in claim.requests}
+        _concurrently(held)
+        sent |= {request.id for claim in held for request in claim.requests}
     return sent, None
 
 
 @cache
 def _ready() -> Select[Operation]:
-    return select(Operation).where(is_among_ids(), engine.due())
+    return select(Operation).where(is_among_ids(), claims.due())
 
 
-def _concurrently(claims: Sequence[engine.Claim]) -> None:
+def _concurrently(held: Sequence[claims.Claim]) -> None:
     """Make the requests of all claims side by side; each is recorded as its answer comes."""
-    with ThreadPoolExecutor(max_workers=len(claims)) as pool:
-        done = [pool.submit(contextvars.copy_context().run, engine.carry_out, claim) for claim in claims]
+    with ThreadPoolExecutor(max_workers=len(held)) as pool:
+        done = [pool.submit(contextvars.copy_context().run, engine.carry_out, claim) for claim in held]
     for future in done:
         future.result()
 
@@ -166,4 +166,4 @@ def _nudged(ids: Select[UUID], at: Any) -> Update:  # noqa: ANN401 - an SQL expr
 
 @cache
 def _more() -> Select[bool]:
-    return select(exists().where(engine.due(), Operation.nudged_at.is_(None)))
+    return select(exists().where(claims.due(), Operation.nudged_at.is_(None)))

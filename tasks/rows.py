@@ -33,6 +33,7 @@ def to_requests(session: Session, rows: Sequence[Operation]) -> list[Request]:
             amount_minor=row.amount_minor,
             currency=row.currency,
             sandbox=sandboxes.get(row.run_id),
+            baseline=row.baseline,
         )
         for row in rows
     ]

@@ -15,7 +15,7 @@ from models.session import transaction
 from models.task_run import TaskRun
 from models.unit import Unit
 from providers import account_of, provider_class
-from tasks import dispatch, engine, execute, reconcile, runs, sweep
+from tasks import claims, dispatch, engine, execute, reconcile, runs, sweep
 from tasks.resolve import resolve
 
 DRAFT, LAUNCH, BULK = "POST studies/", "PATCH studies/{id}/", "POST submissions/bulk-approve/"
@@ -114,10 +114,10 @@ class Scene:
 
     def send(self, *operations):
         """Claim these operations and carry out what was claimed; the claims."""
-        claims = engine.claim([operation.id for operation in operations])
-        for claim in claims:
+        made = claims.claim([operation.id for operation in operations])
+        for claim in made:
             engine.carry_out(claim)
-        return claims
+        return made
 
     def read(self, *operations):
         """Read back what is in doubt among these operations."""

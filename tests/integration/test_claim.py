@@ -15,7 +15,7 @@ from models.session import TransactionOpenError, transaction
 from providers import http
 from providers.prolific.client import Client
 from providers.prolific.provider import ProlificProvider
-from tasks import engine, pacing
+from tasks import claims, engine, pacing
 from tests.integration.scene import BULK, DRAFT, LAUNCH
 
 
@@ -23,8 +23,8 @@ def ids(operations):
     return [operation.id for operation in operations]
 
 
-def held(claims):
-    return [request.id for claim in claims for request in claim.requests]
+def held(made):
+    return [request.id for claim in made for request in claim.requests]
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def test_claimers_at_once_never_hold_one_operation_twice(drafts):
 
     def claim(order):
         together.wait()
-        return held(engine.claim(ids(drafts)[::order]))
+        return held(claims.claim(ids(drafts)[::order]))
 
     with ThreadPoolExecutor(6) as pool:
         got = [one for some in pool.map(claim, [1, -1] * 3) for one in some]
@@ -48,62 +48,62 @@ def test_claimers_at_once_never_hold_one_operation_twice(drafts):
 
 
 def test_every_claimed_operation_has_its_open_attempt(scene, drafts):
-    claims = engine.claim(ids(drafts))
+    made = claims.claim(ids(drafts))
     attempts = {attempt.id: attempt for attempt in scene.attempts()}
     for row in scene.operations("draft"):
         assert row.state is State.SENDING
         assert attempts[row.attempt_id].operation_ids == [row.id]
         assert attempts[row.attempt_id].closed_at is None
-    assert {claim.attempt_id for claim in claims} == set(attempts)
+    assert {claim.attempt_id for claim in made} == set(attempts)
 
 
 def test_what_is_not_due_yet_is_left_alone(scene, drafts):
     late, *_ = drafts
     with transaction() as session:
         session.get_one(Operation, late.id).next_at = engine.after(60)
-    assert late.id not in held(engine.claim(ids(drafts)))
+    assert late.id not in held(claims.claim(ids(drafts)))
     scene.later(61)
-    assert held(engine.claim(ids(drafts))) == [late.id]
+    assert held(claims.claim(ids(drafts))) == [late.id]
 
 
 def test_nothing_of_a_paused_account_is_claimed(scene, drafts):
     pacing.pause(scene.account, "somebody looks into it", None)
-    assert engine.claim(ids(drafts)) == []
+    assert claims.claim(ids(drafts)) == []
     pacing.resume(scene.account)
-    assert len(engine.claim(ids(drafts))) == len(drafts)
+    assert len(claims.claim(ids(drafts))) == len(drafts)
 
 
 def test_an_account_whose_pause_has_passed_is_open_again(scene, drafts):
     pacing.pause(scene.account, "a storm", 30)
-    assert engine.claim(ids(drafts)) == []
+    assert claims.claim(ids(drafts)) == []
     scene.later(31)
-    assert len(engine.claim(ids(drafts))) == len(drafts)
+    assert len(claims.claim(ids(drafts))) == len(drafts)
 
 
 def test_an_operation_waits_until_what_must_come_before_it_is_confirmed(scene):
     scene.plan(2)
-    assert engine.claim(ids(scene.operations("publish", "launch"))) == []
+    assert claims.claim(ids(scene.operations("publish", "launch"))) == []
     scene.send(scene.only("draft"))
-    assert held(engine.claim(ids(scene.operations("publish", "launch")))) == [scene.only("publish").id]
+    assert held(claims.claim(ids(scene.operations("publish", "launch")))) == [scene.only("publish").id]
 
 
 def test_an_operation_whose_attempts_are_used_up_is_left_alone(drafts, timing):
     most = timing().max_attempts
     with transaction() as session:
         session.get_one(Operation, drafts[0].id).attempts = most
-    assert drafts[0].id not in held(engine.claim(ids(drafts)))
+    assert drafts[0].id not in held(claims.claim(ids(drafts)))
 
 
 @pytest.mark.parametrize("state", ["confirmed", "rejected", "cancelled", "review"])
 def test_what_is_over_or_with_a_person_is_left_alone(drafts, state):
     with transaction() as session:
         session.get_one(Operation, drafts[0].id).state = State(state)
-    assert drafts[0].id not in held(engine.claim(ids(drafts)))
+    assert drafts[0].id not in held(claims.claim(ids(drafts)))
 
 
 def test_an_unknown_id_is_no_claim(scene):
     assert scene.account
-    assert engine.claim([uuid4()]) == []
+    assert claims.claim([uuid4()]) == []
 
 
 def test_the_attempt_is_committed_before_the_request_leaves(scene, drafts, database_url, monkeypatch):
@@ -130,7 +130,7 @@ def test_no_request_can_leave_while_a_transaction_is_open(scene):
 
 
 def test_a_claim_older_than_a_third_of_its_lease_sends_nothing(scene, drafts, timing):
-    (claim,) = engine.claim([drafts[0].id])
+    (claim,) = claims.claim([drafts[0].id])
     engine.carry_out(replace(claim, started=claim.started - timing().lease / 3))
     assert scene.calls(DRAFT) == 0
     assert scene.get(Attempt, claim.attempt_id).outcome is AttemptOutcome.NOT_SENT
@@ -141,7 +141,7 @@ def test_a_claim_older_than_a_third_of_its_lease_sends_nothing(scene, drafts, ti
 
 
 def test_a_worker_that_stalls_on_the_way_to_the_first_byte_sends_nothing(scene, drafts, timing, monkeypatch):
-    (claim,) = engine.claim([drafts[0].id])
+    (claim,) = claims.claim([drafts[0].id])
     created = Client.create_study
 
     def stall(self, draft):
@@ -166,11 +166,11 @@ def test_what_was_planned_in_a_sandbox_is_never_sent_to_the_real_vendor(scene, d
 def test_a_lane_lets_one_open_request_through(scene):
     run = scene.live(4)
     first, second, third, fourth = scene.approve(run, *scene.completed(run, 4))
-    (open_one,) = engine.claim(ids([first, second]))
-    assert engine.claim(ids([third, fourth])) == []
+    (open_one,) = claims.claim(ids([first, second]))
+    assert claims.claim(ids([third, fourth])) == []
     assert scene.get(Operation, third.id).state is State.PLANNED
     engine.carry_out(open_one)
-    assert len(held(engine.claim(ids([third, fourth])))) == 2
+    assert len(held(claims.claim(ids([third, fourth])))) == 2
 
 
 def test_claimers_at_once_open_one_request_of_a_lane(scene):
@@ -180,11 +180,11 @@ def test_claimers_at_once_open_one_request_of_a_lane(scene):
 
     def claim(operation):
         together.wait()
-        return engine.claim([operation.id])
+        return claims.claim([operation.id])
 
     with ThreadPoolExecutor(6) as pool:
-        claims = [claim for some in pool.map(claim, approvals) for claim in some]
-    assert len(claims) == 1
+        made = [claim for some in pool.map(claim, approvals) for claim in some]
+    assert len(made) == 1
     assert scene.calls(BULK) == 0
 
 
@@ -196,9 +196,9 @@ def test_launches_of_one_run_are_one_request_and_those_of_two_are_two(scene):
     scene.simulator.advance(3)
     scene.later(60)
     scene.read(*scene.operations("publish"))
-    claims = engine.claim(ids(scene.operations("launch")))
-    assert sorted(len(claim.requests) for claim in claims) == [3, 3]
-    for claim in claims:
+    made = claims.claim(ids(scene.operations("launch")))
+    assert sorted(len(claim.requests) for claim in made) == [3, 3]
+    for claim in made:
         engine.carry_out(claim)
     assert scene.calls(LAUNCH) == 2
     assert scene.states() == {State.CONFIRMED}

@@ -12,7 +12,7 @@ from models.session import transaction
 from models.status import AgentStatus, IllegalMoveError
 from models.task_run import TaskRun
 from models.unit import Unit
-from tasks import decide, engine, sweep
+from tasks import claims, decide, sweep
 from tasks.decide import Decision
 from tests.integration.scene import DECISION, STUDY_MOVE
 
@@ -74,7 +74,7 @@ def test_what_was_proven_not_to_be_sent_can_be_cancelled_at_once(scene):
 
 def test_what_a_worker_has_taken_cannot_be_cancelled(scene):
     scene.plan(1)
-    engine.claim([scene.only("draft").id])
+    claims.claim([scene.only("draft").id])
     with pytest.raises(IllegalMoveError, match="is sending, so it cannot be withdrawn"):
         cancel(scene.only("draft"))
     assert scene.only("draft").note is None
@@ -181,7 +181,7 @@ def test_what_is_under_way_or_done_is_not_tried_again(scene, state):
     if state is State.REVIEW:
         in_review(draft)
     elif state is State.SENDING:
-        engine.claim([draft.id])
+        claims.claim([draft.id])
     else:
         scene.send(draft)
     with pytest.raises(IllegalMoveError, match=f"is (in )?{state}"):

@@ -19,7 +19,7 @@ from models.session import transaction
 from models.settings import settings
 from providers.contract import Kind, Repeat
 from providers.prolific import calls
-from tasks import dispatch, engine, execute, pacing
+from tasks import claims, dispatch, engine, execute, pacing
 from tasks.celery import MONEY, app
 from tests.integration.scene import Scene
 
@@ -117,7 +117,7 @@ def test_a_lane_gets_one_request_at_a_time(scene, monkeypatch):
     scene.approve(run, *scene.completed(run, 7))
     (first,) = dispatch.take()
     assert len(first[2]) == 3
-    (claim,) = engine.claim(first[2])
+    (claim,) = claims.claim(first[2])
     assert dispatch.take() == []
     engine.carry_out(claim)
     (second,) = dispatch.take()

@@ -13,7 +13,7 @@ from models.session import transaction
 from models.settings import settings
 from providers.errors import RejectedError
 from providers.prolific.client import Client
-from tasks import dispatch, engine, execute
+from tasks import claims, dispatch, engine, execute
 from tests.integration.scene import BULK, DECISION, DRAFT, LAUNCH
 
 
@@ -57,7 +57,7 @@ def test_a_slow_vendor_gets_a_message_in_portions_and_none_of_it_grows_old(scene
 
 def test_a_worker_that_stalls_is_held_against_neither_operation_nor_account(scene, timing):
     scene.plan(1)
-    (claim,) = engine.claim([scene.only("draft").id])
+    (claim,) = claims.claim([scene.only("draft").id])
     engine.carry_out(replace(claim, started=claim.started - timing().lease / 3))
     assert (scene.only("draft").state, scene.only("draft").attempts) == (State.PLANNED, 0)
     assert scene.get(Requester, scene.account).failures == 0

@@ -11,7 +11,7 @@ from models.unit import Unit
 from providers.contract import Done
 from providers.errors import NotSentError, RejectedError, UnknownError
 from providers.prolific.provider import ProlificProvider
-from tasks import engine, pacing
+from tasks import claims, engine, pacing
 from tests.integration.scene import DECISION, DRAFT, LAUNCH, STUDY_MOVE
 
 KINDS = {"draft": DRAFT, "publish": STUDY_MOVE, "launch": LAUNCH, "approve": DECISION}
@@ -223,7 +223,7 @@ def test_an_error_of_the_provider_itself_is_unknown_and_tells_no_detail(scene, m
 @pytest.mark.parametrize("state", [State.PLANNED, State.UNKNOWN, State.REVIEW, State.SUBMITTED])
 def test_evidence_that_comes_late_confirms_from_any_open_state(scene, state):
     operation = ready(scene, "launch")
-    (stale,) = engine.claim([operation.id])
+    (stale,) = claims.claim([operation.id])
     with transaction() as session:
         row = session.get_one(Operation, operation.id)
         for step in (State.UNKNOWN, state) if state in (State.REVIEW, State.PLANNED) else (state,):
@@ -237,13 +237,13 @@ def test_evidence_that_comes_late_confirms_from_any_open_state(scene, state):
 @pytest.mark.parametrize("outcome", [NotSentError("no"), RejectedError("no"), UnknownError("no")])
 def test_a_negative_answer_to_an_attempt_that_lost_its_operation_changes_nothing(scene, outcome, monkeypatch):
     operation = ready(scene, "draft")
-    (stale,) = engine.claim([operation.id])
+    (stale,) = claims.claim([operation.id])
     with transaction() as session:
         row = session.get_one(Operation, operation.id)
         row.state, row.lease_until = State.UNKNOWN, None
         session.flush()
         row.state = State.PLANNED
-    (fresh,) = engine.claim([operation.id])
+    (fresh,) = claims.claim([operation.id])
     before = scene.only("draft")
     monkeypatch.setattr(ProlificProvider, "send", lambda *_: [outcome])
     engine.carry_out(stale)

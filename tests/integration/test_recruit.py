@@ -10,7 +10,7 @@ from models.session import transaction
 from models.status import IllegalMoveError
 from models.task_run import TaskRun
 from models.unit import Unit
-from tasks import decide, engine, reconcile
+from tasks import claims, decide, engine, reconcile
 from tests.integration.scene import DRAFT, LAUNCH, STUDY_MOVE
 
 
@@ -101,11 +101,11 @@ def test_a_stop_waits_for_a_launch_that_is_on_its_way(scene):
         scene.send(scene.only(kind))
         scene.later(30)
     scene.read(scene.only("publish"))
-    (held,) = engine.claim([row.id for row in scene.operations("launch")])
+    (held,) = claims.claim([row.id for row in scene.operations("launch")])
     stop = act(run, recruit.expire)
-    assert engine.claim([stop.id]) == []
+    assert claims.claim([stop.id]) == []
     engine.carry_out(held)
-    assert len(engine.claim([stop.id])) == 1
+    assert len(claims.claim([stop.id])) == 1
 
 
 def test_expiring_again_is_the_same_operation(scene):

@@ -16,7 +16,7 @@ from models.unit import SURPLUS, Unit
 from models.worker import Worker
 from providers.contract import Observation
 from providers.prolific.provider import ProlificProvider
-from tasks import decide, engine, register
+from tasks import claims, decide, register
 from tasks.diff import Changes
 
 
@@ -172,7 +172,7 @@ def test_an_approval_seen_at_the_vendor_confirms_the_operation_that_wanted_it(sc
     scene.completed(run, 2)
     approvals = scene.approve(run)
     if sent:
-        engine.claim([row.id for row in approvals])
+        claims.claim([row.id for row in approvals])
     for row in approvals:
         scene.simulator.state.set_status(row.target, "APPROVED")
     scene.reconcile(run)

@@ -21,7 +21,7 @@ from providers.contract import Accepted
 from providers.prolific.provider import ProlificProvider
 from providers.prolific.simulator import studies, submissions
 from providers.prolific.simulator.answer import ApiError
-from tasks import dispatch, engine, execute, pacing
+from tasks import claims, dispatch, engine, execute, pacing
 from tasks.sweep import sweep
 from tests.integration.scene import BULK, DECISION, DRAFT
 
@@ -103,7 +103,7 @@ def test_a_row_that_somebody_holds_does_not_keep_the_sweep_from_the_others(scene
     for number in range(3):
         scene.plan(1, f"run {number}")
     held, *others = scene.operations("draft")
-    engine.claim(ids([held, *others]))
+    claims.claim(ids([held, *others]))
     scene.later(timing().lease + 1)
     attempt = update(Attempt).where(Attempt.operation_ids.contains([held.id])).values(detail="half recorded")
     row = update(Operation).where(Operation.id == held.id).values(reason="half recorded")
@@ -153,7 +153,7 @@ def test_answers_and_evidence_that_come_at_once_do_not_lock_each_other_out(scene
 
     with ThreadPoolExecutor(2) as pool:
         for left in reversed(range(rounds)):
-            (claim,) = engine.claim(approvals)
+            (claim,) = claims.claim(approvals)
             for done in [pool.submit(record, claim), pool.submit(confirm, lasting=not left)]:
                 done.result(20)
             if left:

@@ -7,7 +7,7 @@ import pytest
 from models.attempt import AttemptOutcome
 from models.operation import Operation, State
 from models.session import transaction
-from tasks import decide, engine
+from tasks import claims, decide, engine
 from tasks.sweep import FORGOTTEN, sweep
 from tests.integration.scene import BULK, DRAFT, STUDY_MOVE
 
@@ -16,7 +16,7 @@ from tests.integration.scene import BULK, DRAFT, STUDY_MOVE
 def died(scene):
     """A draft that a worker claimed and never recorded."""
     scene.plan(2)
-    engine.claim([scene.only("draft").id])
+    claims.claim([scene.only("draft").id])
     return scene.only("draft")
 
 
@@ -41,7 +41,7 @@ def test_a_lapsed_claim_is_unknown_and_its_attempt_is_lost(scene, died, timing):
 
 def test_a_worker_that_died_after_its_request_left_one_effect(scene, timing, monkeypatch):
     scene.plan(1)
-    (claim,) = engine.claim([scene.only("draft").id])
+    (claim,) = claims.claim([scene.only("draft").id])
     with monkeypatch.context() as patch:
         patch.setattr(engine, "_record", lambda *_: None)
         engine.carry_out(claim)
@@ -55,11 +55,11 @@ def test_a_worker_that_died_after_its_request_left_one_effect(scene, timing, mon
 def test_a_lost_attempt_gives_its_lane_back(scene, timing):
     run = scene.live(4)
     first, second, third, fourth = scene.approve(run, *scene.completed(run, 4))
-    engine.claim([first.id, second.id])
-    assert engine.claim([third.id, fourth.id]) == []
+    claims.claim([first.id, second.id])
+    assert claims.claim([third.id, fourth.id]) == []
     scene.later(timing().lease + 1)
     sweep()
-    assert len(engine.claim([third.id, fourth.id])) == 1
+    assert len(claims.claim([third.id, fourth.id])) == 1
     assert scene.calls(BULK) == 0
 
 
@@ -103,7 +103,7 @@ def test_an_operation_whose_attempts_are_used_up_goes_to_review(scene, timing):
 def test_sweepers_at_once_do_no_harm(scene, timing):
     for number in range(10):
         scene.plan(3, f"run {number}")
-    engine.claim([row.id for row in scene.operations("draft")])
+    claims.claim([row.id for row in scene.operations("draft")])
     scene.later(timing().lease + 1)
     with ThreadPoolExecutor(6) as pool:
         for done in [pool.submit(sweep) for _ in range(12)]:
@@ -116,11 +116,11 @@ def test_moving_the_clock_moves_what_is_due(scene):
     scene.plan(1)
     with transaction() as session:
         session.get_one(Operation, scene.only("draft").id).next_at = engine.after(3600)
-    assert engine.claim([scene.only("draft").id]) == []
+    assert claims.claim([scene.only("draft").id]) == []
     scene.later(3599)
-    assert engine.claim([scene.only("draft").id]) == []
+    assert claims.claim([scene.only("draft").id]) == []
     scene.later(1)
-    assert len(engine.claim([scene.only("draft").id])) == 1
+    assert len(claims.claim([scene.only("draft").id])) == 1
 
 
 def put_off(scene, times, pause):

@@ -31,6 +31,10 @@ BEGIN
     ]) THEN
         RAISE EXCEPTION 'operation % cannot go from % to %', OLD.id, OLD.state, NEW.state;
     END IF;
+    IF OLD.baseline IS DISTINCT FROM NEW.baseline AND OLD.baseline IS NOT NULL THEN
+        RAISE EXCEPTION 'operation % is frozen: its baseline is written once', OLD.id;
+    END IF;
+    NEW.exclusive := NEW.exclusive AND NEW.state IN ('sending', 'submitted', 'unknown', 'review');
     RETURN NEW;
 END $$
 """
@@ -353,6 +357,8 @@ def upgrade() -> None:
         ),
         sa.Column("attempts", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("attempt_id", sa.Uuid(), nullable=True),
+        sa.Column("exclusive", sa.Boolean(), server_default="false", nullable=False),
+        sa.Column("baseline", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
         sa.Column("alone", sa.Boolean(), server_default="false", nullable=False),
         sa.Column("reads", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("lease_until", sa.DateTime(timezone=True), nullable=True),
@@ -400,6 +406,13 @@ def upgrade() -> None:
         ["requester_id", "kind", sa.literal_column("coalesce(run_id, requester_id)"), "next_at", "id"],
         unique=False,
         postgresql_where=sa.text("state IN ('planned', 'submitted', 'unknown')"),
+    )
+    op.create_index(
+        "uq_operation_exclusive",
+        "operation",
+        ["requester_id", "target"],
+        unique=True,
+        postgresql_where=sa.text("exclusive"),
     )
     op.create_index(
         "ix_operation_lapsed", "operation", ["lease_until"], unique=False, postgresql_where=sa.text("state = 'sending'")

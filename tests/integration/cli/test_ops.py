@@ -8,7 +8,7 @@ from sqlalchemy import update
 from models.agent import Agent
 from models.operation import Operation, State
 from models.session import transaction
-from tasks import engine
+from tasks import claims
 from tests.integration.scene import DECISION
 
 REFUSING = {
@@ -157,7 +157,7 @@ def test_an_operation_is_cancelled_only_while_nobody_has_taken_it(crowdops, scen
     assert "It was tried again as operation" in crowdops("ops", "explain", draft)
     fresh = next(row for row in scene.operations("draft") if row.state is State.PLANNED)
     assert "is due now" in crowdops("ops", "retry", fresh.id)
-    engine.claim([fresh.id])
+    claims.claim([fresh.id])
     assert "is sending, so it cannot be withdrawn" in crowdops("ops", "cancel", fresh.id, code=2)
 
 

@@ -2,7 +2,7 @@
 
 from models.operation import State
 from models.unit import Unit
-from tasks import engine, pacing
+from tasks import claims, engine, pacing
 from tests.integration.scene import LAUNCH
 
 
@@ -48,7 +48,7 @@ def test_a_stop_tells_what_it_waits_for(crowdops, scene):
     scene.later(30)
     scene.read(scene.only("publish"))
     scene.fault(LAUNCH, "drop_after")
-    engine.carry_out(engine.claim([row.id for row in scene.operations("launch")])[0])
+    engine.carry_out(claims.claim([row.id for row in scene.operations("launch")])[0])
     crowdops("run", "expire", "run")
     told = crowdops("ops", "explain", scene.only("stop").id)
     assert "Stop the study of run 'run' for good" in told
