@@ -7,13 +7,16 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Literal
 
+import httpx
 import typer
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from pydantic import BaseModel, ValidationError
 from sqlalchemy import func, select
 
 from cli import address, console, failure, flower, money, pause, servers
 from cli.console import Json
+from cli.fleet import HOST
 from models import migrations
 from models.operation import Operation, State
 from models.requester import Requester
@@ -35,6 +38,13 @@ class Finding:
     name: str
     state: Literal["ok", "note", "wrong"]
     told: str
+
+
+class Health(BaseModel):
+    """What the web process says of itself."""
+
+    ok: bool
+    down: list[str] = []
 
 
 Check = Callable[[], Iterator[Finding]]
@@ -65,6 +75,7 @@ def _examine() -> Iterator[Finding]:
             ("accounts", _accounts),
             ("operations", _operations),
             ("flower", _flower),
+            ("web", _web),
         ):
             yield from _safely(name, check)
 
@@ -147,3 +158,16 @@ def _flower() -> Iterator[Finding]:
         yield Finding("flower", "note", f"nothing listens at {flower.address()}: `crowdops up` starts Flower")
     else:
         yield Finding("flower", "ok", flower.address())
+
+
+def _web() -> Iterator[Finding]:
+    url = settings().web_url or f"http://{HOST}:{settings().web_port}"
+    try:
+        down = Health.model_validate_json(httpx.get(f"{url.rstrip('/')}/healthz", timeout=PATIENCE).content).down
+    except (httpx.HTTPError, httpx.InvalidURL, ValidationError):
+        yield Finding("web", "note", f"no door for tasks' pages answers at {url}: `crowdops up` opens it")
+        return
+    if down:
+        yield Finding("web", "wrong", f"{url} answers, and cannot reach: {', '.join(down)}")
+    else:
+        yield Finding("web", "ok", url)

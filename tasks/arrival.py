@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select, tuple_
+from sqlalchemy import func, literal, select, tuple_
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Session
 
 from models.agent import Agent
@@ -144,7 +145,8 @@ def hand_in(run_id: UUID, agent: UUID, code: str, data: dict[str, Any]) -> str |
             raise UnknownError("This run has no such agent.")
         if code not in run.args["completion_codes"]:
             raise WrongCodeError("That is not a completion code of this study.")
-        if row.data is not None and row.data != data:
+        # As the database keeps it, where 1e23 is the whole number that it means.
+        if row.data is not None and not session.scalar(select(literal(row.data, JSONB) == literal(data, JSONB))):
             raise ConflictError("Something else was handed in for this submission before; that is kept.")
         if row.data is None:
             if row.status not in AT_WORK:

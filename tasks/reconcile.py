@@ -15,13 +15,13 @@ from sqlalchemy.orm import Session
 from models import effects
 from models.agent import Agent
 from models.clock import after, now
-from models.discrepancy import Finding
+from models.discrepancy import Discrepancy, Finding
 from models.operation import FINAL, Operation
 from models.recruit import OFFERS, expire
 from models.requester import Requester
 from models.session import transaction
 from models.settings import settings
-from models.status import AGENT_LIVE, AGENT_SETTLED, INCOMPLETE, AgentStatus, UnitStatus
+from models.status import AGENT_LIVE, AGENT_SETTLED, AgentStatus, UnitStatus
 from models.task_run import TaskRun
 from models.tick import take
 from models.unit import Unit
@@ -41,7 +41,7 @@ RELISTED = 3
 AGAIN = "listed again"
 SINGLY = 20
 """Submissions that are looked for one by one in a round."""
-OPEN_UNITS = (*INCOMPLETE, UnitStatus.COMPLETED)
+_NOBODYS = (UnitStatus.CREATED, UnitStatus.LAUNCHED)
 
 
 @app.task(name="crowdops.reconcile", send_events=False)
@@ -229,8 +229,13 @@ def _close(run_id: UUID) -> None:
 
 
 def _is_over(run_id: UUID) -> ColumnElement[bool]:
-    """Nobody else comes, no unit is open, nobody's work is still to be decided on, not even what may come late."""
+    """Nobody else comes, no unit waits for anybody, no work is to be decided on, not even what may come late.
+
+    Whom the vendor does not know any more is waited for until a person has seen that.
+    """
     late = (Agent.status == AgentStatus.TIMEOUT) & (Agent.moved_at < after(-settings().timing.late_work))
-    at_work = exists().where(Agent.task_run_id == run_id, Agent.status.notin_(AGENT_SETTLED), ~late)
-    open_units = exists().where(Unit.task_run_id == run_id, Unit.status.in_(OPEN_UNITS))
-    return and_(TaskRun.facts.has_key("stopped"), ~open_units, ~at_work, ~_waiting(run_id))
+    told = (Discrepancy.subject == Agent.id, Discrepancy.finding == Finding.VANISHED)
+    gone = exists().where(*told, Discrepancy.resolved_at.isnot(None))
+    at_work = exists().where(Agent.task_run_id == run_id, Agent.status.notin_(AGENT_SETTLED), ~late, ~gone)
+    free_units = exists().where(Unit.task_run_id == run_id, Unit.status.in_(_NOBODYS))
+    return and_(TaskRun.facts.has_key("stopped"), ~free_units, ~at_work, ~_waiting(run_id))

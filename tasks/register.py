@@ -5,10 +5,11 @@ A submission takes a launched unit of its run; one that finds none left gets one
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from heapq import heapify, heapreplace
 from typing import TypeVar
 from uuid import UUID
 
-from sqlalchemy import case, func, select
+from sqlalchemy import Select, case, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session, selectinload
 
@@ -28,6 +29,7 @@ from tasks.diff import Changes, Move, Strange
 Row = TypeVar("Row")
 _AT_ONCE = 5000
 """Rows in one statement; Postgres takes 65,535 parameters."""
+_UNDONE = (UnitStatus.REJECTED, UnitStatus.SOFT_REJECTED, UnitStatus.EXPIRED)
 
 
 def write(session: Session, run: TaskRun, changes: Changes) -> bool:
@@ -85,9 +87,11 @@ def _seat(session: Session, run: TaskRun, agents: Mapping[Agent, AgentStatus]) -
     units = _free_units(session, run, len(staying))
     for agent, unit in zip(staying, units, strict=False):
         _bind(agent, unit)
-    for agent, unit in zip(staying[len(units) :], _surplus_units(session, run, len(staying) - len(units)), strict=True):
+    more = _more_units(session, run, len(staying) - len(units))
+    for agent, (unit, lacking) in zip(staying[len(units) :], more, strict=True):
         _bind(agent, unit)
-        report(session, run.requester_id, Finding.SURPLUS, agent.id, "more people worked than there are units")
+        if not lacking:
+            report(session, run.requester_id, Finding.SURPLUS, agent.id, "more people worked than there are units")
     for agent, status in agents.items():
         _move(session, agent, status)
 
@@ -106,21 +110,31 @@ def _free_units(session: Session, run: TaskRun, wanted: int) -> Sequence[Unit]:
     return session.scalars(locked.execution_options(populate_existing=True)).all()
 
 
-def _surplus_units(session: Session, run: TaskRun, wanted: int) -> list[Unit]:
-    """Units beyond those that were planned, so that whoever worked is paid; they share the run's rows in turn."""
+def _more_units(session: Session, run: TaskRun, wanted: int) -> list[tuple[Unit, bool]]:
+    """Units beyond those that were planned, so that whoever worked is paid; the rows with the least good work first.
+
+    Each comes with whether its row lacked work, as it does where a rejection gave the place to somebody else.
+    """
     if wanted <= 0:
         return []
-    rows = session.scalars(select(Assignment.id).where(Assignment.task_run_id == run.id).order_by(Assignment.index))
-    assignments = rows.all()
-    extra = select(func.count()).where(Unit.task_run_id == run.id, Unit.index <= SURPLUS)
-    before = session.scalars(extra).one()
+    rows = [(row[0], row[1], row[2], row[3], row[4]) for row in session.execute(_rows(run))]
+    heapify(rows)
     made = []
-    for number in range(before, before + wanted):
-        turn, which = divmod(number, len(assignments))
-        made.append(_surplus_unit(run, assignments[which], SURPLUS - turn))
-    session.add_all(made)
+    for _ in range(wanted):
+        good, index, planned, extra, assignment = rows[0]
+        made.append((_surplus_unit(run, assignment, SURPLUS - extra), good < planned))
+        heapreplace(rows, (good + 1, index, planned, extra + 1, assignment))
+    session.add_all(unit for unit, _ in made)
     session.flush()
     return made
+
+
+def _rows(run: TaskRun) -> Select[int, int, int, int, UUID]:
+    """Of each of the run's rows: units that are or may become good, its number, units planned, units beyond those."""
+    good = func.count().filter(Unit.status.notin_(_UNDONE))
+    planned, extra = (func.count().filter(which) for which in (Unit.index > SURPLUS, Unit.index <= SURPLUS))
+    counted = select(good, Assignment.index, planned, extra, Assignment.id).join(Unit)
+    return counted.where(Assignment.task_run_id == run.id).group_by(Assignment.id)
 
 
 def _surplus_unit(run: TaskRun, assignment: UUID, index: int) -> Unit:

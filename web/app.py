@@ -71,9 +71,9 @@ def make() -> FastAPI:
     """The application, without pages of documentation."""
     silent: Any = {"tracing": OFF, "metrics": OFF, "logs": OFF, "auto_configure": OFF}
     made = FastAPI(openapi_url=None, redirect_slashes=False, telemetry=silent, lifespan=_lifespan)
+    refusals.install(made)
     made.add_middleware(RunOrigins)
     made.include_router(router)
-    refusals.install(made)
     return made
 
 

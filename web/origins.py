@@ -1,4 +1,4 @@
-"""Where tasks' pages live: the addresses of open runs go in, and browsers are told that scripts from there may ask."""
+"""Where tasks' pages live: the addresses of runs go in, and browsers are told that scripts from there may ask."""
 
 import logging
 from asyncio import Lock
@@ -31,15 +31,15 @@ def origin_of(url: str) -> str | None:
     return f"{parts.scheme}://{parts.netloc.decode()}" if parts.host else None
 
 
-def open_origins() -> frozenset[str]:
-    """Those of the pages of every run that is not completed."""
+def run_origins() -> frozenset[str]:
+    """Those of the pages of every run: whoever comes too late is told so, which takes a page that may read it."""
     with transaction() as session:
-        urls = session.scalars(select(TaskRun.task_url).where(TaskRun.is_completed.is_(False)).distinct()).all()
+        urls = session.scalars(select(TaskRun.task_url).distinct()).all()
     return frozenset(origin for url in urls if (origin := origin_of(url)))
 
 
 class RunOrigins(CORSMiddleware):
-    """Lets the pages of open runs read the answers, and nobody else's."""
+    """Lets the pages of runs read the answers, and nobody else's."""
 
     def __init__(self, app: ASGIApp) -> None:
         """Begin with no origin known."""
@@ -60,7 +60,7 @@ class RunOrigins(CORSMiddleware):
             if stopwatch() - self._read_at < FRESH:
                 return
             try:
-                self.allow_origins = await run_in_threadpool(open_origins)
+                self.allow_origins = await run_in_threadpool(run_origins)
             except SQLAlchemyError as error:
                 log.warning("The origins of runs cannot be read (%s); the last known ones count.", type(error).__name__)
             self._read_at = stopwatch()

@@ -1,6 +1,7 @@
 """What went wrong goes in, a refusal by name comes out: a status, a word for programs and a sentence for people."""
 
 import logging
+import traceback
 from collections.abc import Mapping
 from http import HTTPStatus
 from math import ceil
@@ -10,6 +11,7 @@ from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, OperationalErr
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from providers.errors import AccountError, ProviderError, ThrottledError
 from tasks import arrival
@@ -38,11 +40,30 @@ class DeniedError(Exception):
         self.headers = {word.replace("_", "-"): value for word, value in headers.items()}
 
 
+class Unforeseen:
+    """Answers for an error that nobody foresaw; its text, which may hold ids, is neither told nor logged."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        """Stand before the application."""
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let the application answer, or do it instead."""
+        try:
+            await self._app(scope, receive, send)
+        except Exception as error:
+            if scope["type"] != "http":
+                raise
+            where = "".join(traceback.format_tb(error.__traceback__))
+            log.error("A request failed with %s.\n%s", type(error).__name__, where)  # noqa: TRY400 - see above
+            await _answer(Request(scope), error)(scope, receive, send)
+
+
 def install(app: FastAPI) -> None:
     """Answer every refusal and failure in one form."""
     for kind in (DeniedError, HTTPException, arrival.RefusedError, ProviderError, SQLAlchemyError):
         app.add_exception_handler(kind, _answer)
-    app.add_exception_handler(Exception, _answer)
+    app.add_middleware(Unforeseen)
 
 
 def _answer(_request: Request, error: Exception) -> JSONResponse:

@@ -1,9 +1,13 @@
 """However the vendor's list shifts, lags, repeats or leaves out, in the end we hold what it holds and nothing else."""
 
 import pytest
+from sqlalchemy import update
 
+from models import clock, recruit
 from models.agent import Agent
-from models.discrepancy import Finding
+from models.discrepancy import Discrepancy, Finding
+from models.session import transaction
+from models.task_run import TaskRun
 from providers.prolific import client
 from providers.prolific.mapping import agent_status, word
 from tests.integration.scene import LISTING
@@ -114,6 +118,23 @@ def test_whoever_the_vendor_does_not_know_any_more_is_told_and_kept(scene, crowd
         scene.reconcile(crowd, full=True)
     assert scene.findings() == [Finding.VANISHED]
     assert ours(scene)[gone] is before
+
+
+def test_a_run_is_over_without_whom_a_person_has_seen_to_be_gone(scene):
+    run = scene.live(1)
+    (gone,) = scene.completed(run)
+    submission = scene.simulator.state.submissions.pop(gone)
+    submission.study.submissions.remove(submission)
+    submission.study.counts[submission.status] -= 1
+    with transaction() as session:
+        recruit.expire(session.get_one(TaskRun, run))
+    scene.settle()
+    scene.reconcile(run, full=True)
+    assert not scene.get(TaskRun, run).is_completed
+    with transaction() as session:
+        session.execute(update(Discrepancy).values(resolved_at=clock.now(), resolved_by="somebody"))
+    scene.reconcile(run, full=True)
+    assert scene.get(TaskRun, run).is_completed
 
 
 def test_who_is_settled_is_not_looked_for(scene, crowd, monkeypatch):

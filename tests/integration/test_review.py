@@ -11,8 +11,9 @@ from models.agent import Agent
 from models.operation import State
 from models.plan import ConflictError
 from models.session import transaction
-from models.status import IllegalMoveError
+from models.status import IllegalMoveError, UnitStatus
 from models.task_run import TaskRun
+from models.unit import Unit
 from tasks import decide, reconcile
 from tests.integration.scene import COUNTS, DECISION
 
@@ -109,6 +110,10 @@ def test_a_run_that_wants_refills_rejects_at_once_and_the_place_is_taken_again(s
     assert scene.simulator.state.submission(bad).status == "REJECTED"
     scene.completed(run, 2)
     assert sorted(scene.agent_words()) == ["completed", "completed", "rejected"]
+    rejected = next(unit for unit in scene.all(Unit) if unit.status is UnitStatus.REJECTED)
+    again = [unit for unit in scene.all(Unit, Unit.assignment_id == rejected.assignment_id) if unit.id != rejected.id]
+    assert [unit.status for unit in again] == [UnitStatus.COMPLETED]
+    assert scene.findings() == []
 
 
 def test_work_that_is_softly_rejected_is_paid_and_marked(scene, done):

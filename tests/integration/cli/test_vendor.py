@@ -1,10 +1,14 @@
 """`reconcile` brings runs up to date, and `doctor` tells what is wrong and what to do."""
 
 import json
+import socket
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import pytest
 from sqlalchemy import update
 
+from cli import doctor
 from cli.main import main
 from models.operation import Operation, State
 from models.requester import Requester
@@ -55,6 +59,43 @@ def test_the_doctor_tells_what_is_wrong_and_what_to_do(capsys, scene):
     assert "crowdops ops list --state review" in found["operations", "note"]
     assert found["postgres", "ok"].endswith("CROWDOPS_DATABASE_URL")
     assert found["valkey", "ok"].endswith("CROWDOPS_BROKER_URL")
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (b'{"ok": true}', ("web", "ok")),
+        (b'{"ok": false, "down": ["database"]}', ("web", "wrong")),
+        (b"<html>somebody else</html>", ("web", "note")),
+    ],
+)
+def test_the_doctor_asks_the_door_for_tasks_pages_how_it_is(monkeypatch, door_that_says, said, told):
+    with door_that_says(said) as url:
+        monkeypatch.setenv("CROWDOPS_WEB_URL", url)
+        settings.cache_clear()
+        (found,) = doctor._web()  # noqa: SLF001 - the rest of the examination takes seconds
+    assert (found.name, found.state) == told
+    assert url in found.told
+
+
+@pytest.fixture
+def door_that_says():
+    """A function that answers one question at a new address."""
+
+    @contextmanager
+    def serve(said):
+        with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor(1) as pool:
+            done = pool.submit(answer, listener, said)
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+            assert done.result(10).startswith(b"GET /healthz ")
+
+    def answer(listener, said):
+        with listener.accept()[0] as caller:
+            asked = caller.recv(65536)
+            caller.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s" % (len(said), said))
+            return asked
+
+    return serve
 
 
 def test_the_doctor_goes_on_where_something_is_down(capsys, monkeypatch, tmp_path):

@@ -8,6 +8,7 @@ import pytest
 from cli import postgres
 from models.agent import Agent
 from models.worker import Worker
+from tasks import arrival
 from tests.integration.web.page import LOOK, refused
 from web import health
 
@@ -31,6 +32,21 @@ def test_a_vendor_that_does_not_answer_is_asked_again_later(  # noqa: PLR0913, P
     assert door.arrive(run, submission).status_code == 200
     for private in (submission, worker, door.key(run)):
         assert private not in caplog.text
+
+
+def test_an_error_that_nobody_foresaw_is_answered_and_its_text_stays_here(scene, door, monkeypatch, caplog):
+    run = scene.live(1)
+    submission = door.come(run)
+
+    def fail(*_):
+        raise RuntimeError(f"about {submission}")
+
+    monkeypatch.setattr(arrival, "diff", fail)
+    answer = door.arrive(run, submission)
+    assert submission not in refused(answer, 500, "failed")
+    assert "Access-Control-Allow-Origin" in answer.headers
+    assert "RuntimeError" in caplog.text
+    assert submission not in caplog.text
 
 
 def test_a_refused_token_puts_workers_off_for_longer(scene, door, monkeypatch):

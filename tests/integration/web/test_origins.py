@@ -51,12 +51,16 @@ def test_the_page_of_one_run_may_not_ask_for_another(scene, door):
     refused(door.arrive(mine, door.come(mine), headers={"Origin": "https://elsewhere.example"}), 403, "wrong_origin")
 
 
-def test_a_completed_run_opens_nothing(scene, door):
+def test_the_page_of_a_completed_run_is_told_that_it_is_over(scene, door):
     run = scene.live(1)
-    assert door.preflight(PAGE).status_code == 200
+    submission = door.come(run)
+    scene.simulator.state.set_status(submission, "RETURNED")
     with transaction() as session:
         session.execute(update(TaskRun).where(TaskRun.id == run).values(is_completed=True))
-    assert door.preflight(PAGE).status_code == 400
+    assert door.preflight(PAGE).status_code == 200
+    answer = door.arrive(run, submission)
+    refused(answer, 410, "over")
+    assert answer.headers["Access-Control-Allow-Origin"] == PAGE
 
 
 def test_origins_are_remembered_for_a_moment_only(scene, door, monkeypatch, eventually):

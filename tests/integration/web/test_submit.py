@@ -42,6 +42,11 @@ def test_the_same_again_changes_nothing(scene, run, door, agent):
     assert scene.get(Agent, agent).submitted_at == first
 
 
+def test_a_number_that_the_database_writes_otherwise_is_the_same_again(run, door, agent):
+    work = {"guess": 1e23, "share": 0.1, "zero": -0.0, "whole": 3.0}
+    assert door.submit(run, agent, work).status_code == door.submit(run, agent, work).status_code == 200
+
+
 def test_something_else_is_a_conflict_and_what_came_first_is_kept(scene, run, door, agent):
     door.submit(run, agent, WORK)
     refused(door.submit(run, agent, {"text": "Something else."}), 409, "conflict")
