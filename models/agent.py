@@ -11,7 +11,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
 from models import review
 from models.base import Base, by_value, vendor_classes
 from models.requester import Requester
-from models.status import AGENT_MOVES, UNIT_OF_AGENT, AgentStatus, UnitStatus, check_move
+from models.status import AGENT_MOVES, UNIT_OF_AGENT, AgentStatus, check_move, unit_after
 from models.task_run import TaskRun
 from models.unit import Unit
 from models.worker import Worker
@@ -98,9 +98,7 @@ class Agent(Base):
         """
         check_move(AGENT_MOVES, self.status, new)
         if self.unit is not None and self.unit.agent_id == self.id:
-            if (then := UNIT_OF_AGENT[new]) is None:
+            self.unit.status = unit_after(self.unit.status, new, stopped=self.task_run.is_stopped)
+            if UNIT_OF_AGENT[new] is None:
                 self.unit.agent_id = None
-                self.unit.status = UnitStatus.EXPIRED if self.task_run.is_stopped else UnitStatus.LAUNCHED
-            else:
-                self.unit.status = then
         self.status = new

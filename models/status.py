@@ -144,6 +144,16 @@ def check_move(moves: Mapping[Status, frozenset[Status]], old: Status | None, ne
     return new
 
 
+def unit_after(unit: UnitStatus, agent: AgentStatus, *, stopped: bool) -> UnitStatus:
+    """What the unit that an agent has becomes with it; given back, it waits for somebody else unless nobody may come.
+
+    Raises:
+        IllegalMoveError: the table of units does not list the move.
+    """
+    back = UnitStatus.EXPIRED if stopped else UnitStatus.LAUNCHED
+    return check_move(UNIT_MOVES, unit, UNIT_OF_AGENT[agent] or back)
+
+
 def assignment_status(units: Iterable[UnitStatus]) -> AssignmentStatus:
     """What the units of an assignment amount to; the least advanced open unit decides, decisions may be mixed."""
     present = set(units)

@@ -129,6 +129,13 @@ def _at_work(*, stopped: bool = False) -> tuple[Agent, Unit]:
     return agent, unit
 
 
+def test_somebody_may_be_seen_anywhere_first_and_their_unit_gets_there_in_legal_steps():
+    for status, unit in UNIT_OF_AGENT.items():
+        assert status in AGENT_MOVES[AgentStatus.NONE] | {AgentStatus.NONE}
+        assert unit in UNIT_MOVES[UnitStatus.ASSIGNED] | {UnitStatus.ASSIGNED, None}
+    assert UnitStatus.ASSIGNED in UNIT_MOVES[UnitStatus.LAUNCHED]
+
+
 def test_every_live_agent_can_still_be_decided_and_nothing_returns_to_work():
     for status in AGENT_LIVE:
         assert {AgentStatus.COMPLETED, AgentStatus.APPROVED, AgentStatus.REJECTED} <= AGENT_MOVES[status]

@@ -1,0 +1,126 @@
+"""Gives units to agents: ids and what the vendor shows go in; both rows become that, in the caller's transaction.
+
+The run's row is held by the caller, so nobody else gives its units away. Whole listings are written at once, past what
+the session holds.
+"""
+
+from collections.abc import Mapping, Sequence
+from heapq import heapify, heapreplace
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import ARRAY, Select, Text, Uuid, case, func, insert, literal, select, type_coerce, update
+from sqlalchemy.orm import Session
+
+from models.agent import Agent
+from models.assignment import Assignment
+from models.discrepancy import Finding, report
+from models.identity import unit_id
+from models.session import UNSEEN
+from models.status import UNIT_OF_AGENT, AgentStatus, UnitStatus
+from models.task_run import TaskRun
+from models.unit import SURPLUS, Unit
+
+_UNDONE = (UnitStatus.REJECTED, UnitStatus.SOFT_REJECTED, UnitStatus.EXPIRED)
+
+
+class Seat(NamedTuple):
+    """An agent, and what becomes of the unit that it has or gives back."""
+
+    agent: UUID
+    status: AgentStatus
+    unit: UUID | None = None
+    holder: UUID | None = None
+    then: UnitStatus | None = None
+
+
+def seated(agent: UUID, status: AgentStatus, unit: UUID) -> Seat:
+    """Whoever came has a unit that was out there, and it is where they are: every step of it is legal."""
+    return Seat(agent, status, unit, agent, UNIT_OF_AGENT[status])
+
+
+def seat(session: Session, run: TaskRun, agents: Mapping[UUID, AgentStatus]) -> None:
+    """Give each agent a unit, and let both be what the vendor shows; who left already needs none.
+
+    One that finds no unit gets another of its own, and is reported unless the run lacks good work.
+    """
+    staying = [agent for agent, status in agents.items() if UNIT_OF_AGENT[status] is not None]
+    if not staying:
+        return
+    session.flush()
+    units = [(unit, True) for unit in _free_units(session, run, len(staying))]
+    units += _more_units(session, run, len(staying) - len(units))
+    for agent, (_, lacking) in zip(staying, units, strict=True):
+        if not lacking:
+            report(session, run.requester_id, Finding.SURPLUS, agent, "more people worked than there are units")
+    place(session, [seated(agent, agents[agent], unit) for agent, (unit, _) in zip(staying, units, strict=True)])
+
+
+def _free_units(session: Session, run: TaskRun, wanted: int) -> Sequence[UUID]:
+    """Launched units first; one whose launch is not confirmed yet is evidently out there too.
+
+    They are locked in the order of their places, as by whoever records a launch.
+    """
+    order = case((Unit.status == UnitStatus.LAUNCHED, 0), else_=1)
+    free = (Unit.task_run_id == run.id, Unit.status.in_([UnitStatus.LAUNCHED, UnitStatus.CREATED]))
+    chosen = select(Unit.id).where(*free, Unit.place.isnot(None)).order_by(order, Unit.place).limit(wanted)
+    locked = select(Unit.id).where(Unit.id.in_(session.scalars(chosen).all())).order_by(Unit.place)
+    return session.scalars(locked.with_for_update(key_share=True)).all()
+
+
+def _more_units(session: Session, run: TaskRun, wanted: int) -> list[tuple[UUID, bool]]:
+    """Units beyond those that were planned, so that whoever worked is paid; the rows with the least good work first.
+
+    Each comes with whether its row lacked work, as it does where a rejection gave the place to somebody else.
+    """
+    if wanted <= 0:
+        return []
+    rows = [(row[0], row[1], row[2], row[3], row[4]) for row in session.execute(_rows(run))]
+    heapify(rows)
+    made, lacking = [], []
+    for _ in range(wanted):
+        good, index, planned, extra, assignment = rows[0]
+        made.append(_more_unit(run, assignment, SURPLUS - extra))
+        lacking.append(good < planned)
+        heapreplace(rows, (good + 1, index, planned, extra + 1, assignment))
+    session.execute(insert(Unit), made)
+    return [(row["id"], lacks) for row, lacks in zip(made, lacking, strict=True)]
+
+
+def _rows(run: TaskRun) -> Select[int, int, int, int, UUID]:
+    """Of each of the run's rows: units that are or may become good, its number, units planned, units beyond those."""
+    good = func.count().filter(Unit.status.notin_(_UNDONE))
+    planned, extra = (func.count().filter(which) for which in (Unit.index > SURPLUS, Unit.index <= SURPLUS))
+    counted = select(good, Assignment.index, planned, extra, Assignment.id).join(Unit)
+    return counted.where(Assignment.task_run_id == run.id).group_by(Assignment.id)
+
+
+def _more_unit(run: TaskRun, assignment: UUID, index: int) -> dict[str, Any]:
+    return {
+        "id": unit_id(assignment, index),
+        "assignment_id": assignment,
+        "task_run_id": run.id,
+        "provider_type": run.provider_type,
+        "index": index,
+        "pay_minor": run.pay_minor,
+        "currency": run.currency,
+    }
+
+
+def place(session: Session, seats: Sequence[Seat]) -> None:
+    """Write agents and units as they are now, and forget what the session holds of them."""
+    if not seats:
+        return
+    session.flush()
+    agents, statuses, units, holders, thens = zip(*seats, strict=True)
+    keys = (literal(column, ARRAY(Uuid)) for column in (agents, units, holders))
+    words = (literal(column, ARRAY(Text)) for column in (statuses, thens))
+    now = func.unnest(*keys, *words).table_valued("agent", "unit", "holder", "status", "then").render_derived()
+    taken = {"agent_id": now.c.holder, "status": type_coerce(now.c.then, Unit.status.type)}
+    session.execute(update(Unit).where(Unit.id == now.c.unit).values(taken), execution_options=UNSEEN)
+    moved = {
+        "unit_id": func.coalesce(now.c.unit, Agent.unit_id),
+        "status": type_coerce(now.c.status, Agent.status.type),
+    }
+    session.execute(update(Agent).where(Agent.id == now.c.agent).values(moved), execution_options=UNSEEN)
+    session.expire_all()
