@@ -1,5 +1,6 @@
 """A discrepancy is evidence that contradicts what is on record: kept for a person, never written over it."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
@@ -40,5 +41,11 @@ class Discrepancy(Base):
 
 def report(session: Session, requester_id: UUID, finding: Finding, subject: UUID, detail: str) -> None:
     """Put a finding on record; the same one twice is one row."""
-    row = insert(Discrepancy).values(requester_id=requester_id, finding=finding, subject=subject, detail=detail)
-    session.execute(row.on_conflict_do_nothing())
+    report_each(session, requester_id, finding, [subject], detail)
+
+
+def report_each(session: Session, requester_id: UUID, finding: Finding, subjects: Sequence[UUID], detail: str) -> None:
+    """Put the same finding about each of these on record."""
+    same = {"requester_id": requester_id, "finding": finding, "detail": detail}
+    if subjects:
+        session.execute(insert(Discrepancy).on_conflict_do_nothing(), [same | {"subject": one} for one in subjects])

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from models.agent import Agent
 from models.assignment import Assignment
-from models.discrepancy import Finding, report
+from models.discrepancy import Finding, report_each
 from models.identity import unit_id
 from models.session import UNSEEN
 from models.status import UNIT_OF_AGENT, AgentStatus, UnitStatus
@@ -50,9 +50,8 @@ def seat(session: Session, run: TaskRun, agents: Mapping[UUID, AgentStatus]) -> 
     session.flush()
     units = [(unit, True) for unit in _free_units(session, run, len(staying))]
     units += _more_units(session, run, len(staying) - len(units))
-    for agent, (_, lacking) in zip(staying, units, strict=True):
-        if not lacking:
-            report(session, run.requester_id, Finding.SURPLUS, agent, "more people worked than there are units")
+    surplus = [agent for agent, (_, lacking) in zip(staying, units, strict=True) if not lacking]
+    report_each(session, run.requester_id, Finding.SURPLUS, surplus, "more people worked than there are units")
     place(session, [seated(agent, agents[agent], unit) for agent, (unit, _) in zip(staying, units, strict=True)])
 
 
