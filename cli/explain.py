@@ -94,6 +94,9 @@ def _wanted(operation: Operation, run: TaskRun | None, of: str) -> str:
         "stop": f"Stop the study{of} for good: nobody else may begin, and whoever is at work may finish and is paid.",
         "pause": f"Pause the study{of}: nobody else may begin for now, and whoever is at work goes on.",
         "resume": f"Let people begin on the study{of} again after a pause.",
+        "group": f"Make the group {cell(body.get('name'))!r} at the vendor.",
+        "block": f"Let worker {operation.worker_id} take no place any more: {cell(body.get('reason'))}",
+        "unblock": f"Let worker {operation.worker_id} take places again: {cell(body.get('reason'))}",
     }
     return told.get(operation.kind, f"A {operation.kind}{of}.")
 

@@ -202,7 +202,19 @@ def _pairs(typed: list[str]) -> dict[str, str]:
 
 def _data(row: Operation) -> dict[str, Any]:
     """What is told about an operation. Its target is left out: for some kinds it is a worker."""
-    names = ("id", "kind", "state", "run_id", "unit_id", "agent_id", "after_id", "amount_minor", "currency", "attempts")
+    names = (
+        "id",
+        "kind",
+        "state",
+        "run_id",
+        "unit_id",
+        "agent_id",
+        "worker_id",
+        "after_id",
+        "amount_minor",
+        "currency",
+        "attempts",
+    )
     times = ("created_at", "next_at", "first_sent_at", "last_sent_at", "settled_at")
     return {name: getattr(row, name) for name in (*names, *times, "hold", "reason", "note")}
 

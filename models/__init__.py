@@ -5,6 +5,7 @@ from models.assignment import Assignment
 from models.attempt import Attempt
 from models.clock import Clock
 from models.discrepancy import Discrepancy
+from models.group import Group
 from models.operation import Operation
 from models.project import Project
 from models.requester import Requester
@@ -20,6 +21,7 @@ __all__ = [
     "Attempt",
     "Clock",
     "Discrepancy",
+    "Group",
     "Operation",
     "Project",
     "Requester",

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from providers.contract import Absent, Accepted, Done, Kind, Outcome, Repeat, Request
 from providers.errors import NotSentError, ProviderError, RejectedError, UnknownError
 from providers.outcome import NotFoundError
-from providers.prolific import evidence, mapping
+from providers.prolific import evidence, groups, mapping
 from providers.prolific.client import Client
 from providers.prolific.reads import states
 from providers.prolific.shapes import Listed
@@ -25,6 +25,9 @@ KINDS: Mapping[str, Kind] = {
         Kind("stop", Repeat.ABSORBING, urgent=True),
         Kind("pause", Repeat.ABSORBING, urgent=True),
         Kind("resume", Repeat.ABSORBING),
+        Kind("group", Repeat.READ_BACK, resend_when_absent=True),
+        Kind("block", Repeat.ABSORBING, batch=100, urgent=True),
+        Kind("unblock", Repeat.ABSORBING, batch=100),
     )
 }
 
@@ -49,7 +52,9 @@ def find(client: Client, kind: str, requests: Sequence[Request]) -> Sequence[Out
 
 def _send_draft(client: Client, requests: Sequence[Request]) -> Sequence[Outcome]:
     (request,) = requests
-    return [evidence.drafted(request, client.create_study(mapping.study(request.id, request.body)))]
+    return [
+        evidence.drafted(request, client.create_study(mapping.study(request.id, request.body, groups.filters(request))))
+    ]
 
 
 def _find_draft(client: Client, requests: Sequence[Request]) -> Sequence[Outcome]:
@@ -200,6 +205,9 @@ _SEND: Mapping[str, _Calls] = {
     "stop": _send_stop,
     "pause": _send_turn,
     "resume": _send_turn,
+    "group": groups.make,
+    "block": groups.join,
+    "unblock": groups.leave,
 }
 _FIND: Mapping[str, _Calls] = {
     "draft": _find_draft,
@@ -210,4 +218,7 @@ _FIND: Mapping[str, _Calls] = {
     "stop": _find_stop,
     "pause": _find_turn,
     "resume": _find_turn,
+    "group": groups.find,
+    "block": groups.joined,
+    "unblock": groups.left,
 }
