@@ -7,17 +7,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sqlalchemy import select
+
 from models import group, membership
 from models.membership import Kinds, Membership
+from models.operation import Operation, State
 from models.plan import session_of
+from models.requester import Requester
 from models.status import IllegalMoveError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from uuid import UUID
+
     from sqlalchemy.orm import Session
 
     from models.group import Group
-    from models.operation import Operation
-    from models.requester import Requester
     from models.worker import Worker
 
 KINDS = Kinds("block", "unblock")
@@ -59,6 +64,19 @@ def state(worker: Worker, requester: Requester) -> Membership:
     session = session_of(worker)
     kept_out = blocked(session, requester)
     return membership.standing(session, worker, kept_out, KINDS) if kept_out is not None else Membership()
+
+
+def blockers(session: Session, workers: Sequence[UUID]) -> dict[UUID | None, list[str]]:
+    """The accounts that have been seen to block each of the workers, by name."""
+    decided = select(Operation.worker_id, Requester.name, Operation.kind).join(Operation.requester)
+    shown = decided.where(Operation.worker_id.in_(workers), Operation.kind.in_((KINDS.into, KINDS.out)))
+    confirmed = shown.where(Operation.state == State.CONFIRMED).order_by(Operation.body["turn"].as_integer())
+    last = {(worker, name): kind for worker, name, kind in session.execute(confirmed)}
+    found: dict[UUID | None, list[str]] = {}
+    for (worker, name), kind in sorted(last.items()):
+        if kind == KINDS.into:
+            found.setdefault(worker, []).append(name)
+    return found
 
 
 def blocked(session: Session, requester: Requester) -> Group | None:

@@ -1,0 +1,64 @@
+"""Workers are listed and shown, blocked and let in again; people are named only where that was asked for."""
+
+import pytest
+
+from models.operation import State
+from models.worker import Worker
+
+
+@pytest.fixture
+def worker(scene):
+    """Somebody who has worked for the account."""
+    scene.completed(scene.live(1))
+    return scene.all(Worker)[0]
+
+
+def test_workers_are_listed_without_their_names_unless_asked_for(crowdops, data, scene, worker):
+    scene.completed(scene.live(2, "other"), 2)
+    assert {row["id"] for row in data("worker", "list")} == {str(row.id) for row in scene.all(Worker)}
+    (row,) = data("worker", "list", "--run", "run")
+    assert (row["id"], row["work"], row["blocked_by"]) == (str(worker.id), 1, [])
+    assert worker.name not in crowdops("worker", "list")
+    assert worker.name in crowdops("worker", "list", "--with-names")
+    assert "There are more than 1" in crowdops("worker", "list", "--limit", "1")
+
+
+def test_a_worker_is_blocked_shown_and_let_in_again(crowdops, data, scene, worker):
+    told = data("worker", "block", worker.name, "--reason", "spam")
+    assert (told["kind"], told["state"], told["planned"], told["account"]) == ("block", "planned", True, "lab")
+    assert "There already: block" in crowdops("worker", "block", worker.id, "--reason", "spam")
+    assert "no, but a block is on its way" in crowdops("worker", "show", worker.id)
+    scene.settle()
+    assert data("worker", "list")[0]["blocked_by"] == ["lab"]
+    shown = data("worker", "show", str(worker.id)[:8])
+    assert (shown["name"], shown["work"]) == (worker.name, {"completed": 1})
+    assert shown["blocked"] == {"lab": {"wanted": True, "confirmed": True}}
+    assert [row["kind"] for row in shown["operations"]] == ["block"]
+    crowdops("worker", "unblock", worker.id, "--reason", "a mistake", "--requester", "lab")
+    assert "yes, but its end is on its way" in crowdops("worker", "show", worker.id)
+    scene.settle()
+    assert data("worker", "list")[0]["blocked_by"] == []
+    assert f"Let worker {worker.id} take places again: a mistake" in crowdops(
+        "ops", "explain", scene.only("unblock").id
+    )
+
+
+def test_what_cannot_be_is_told_without_naming_anybody(crowdops, scene, worker):
+    told = crowdops("worker", "block", "f" * 24, "--reason", "spam", code=3)
+    assert "There is no such worker" in told
+    assert "f" * 24 not in told
+    assert "--reason must say why" in crowdops("worker", "block", worker.id, "--reason", " ", code=2)
+    told = crowdops("worker", "unblock", worker.name, "--reason", "x", code=2)
+    assert "is not blocked by lab" in told
+    assert worker.name not in told
+    assert scene.states("block", "unblock") == set()
+
+
+def test_the_operations_of_a_block_name_nobody(crowdops, scene, worker):
+    crowdops("worker", "block", worker.id, "--reason", "spam")
+    scene.settle()
+    for kind in ("block", "group"):
+        row = scene.only(kind)
+        assert row.state is State.CONFIRMED
+        assert worker.name not in crowdops("ops", "show", row.id) + crowdops("ops", "explain", row.id)
+    assert worker.name not in crowdops("ops", "list")
