@@ -1,4 +1,4 @@
-"""`crowdops worker`: who works for an account, and who is kept out of it."""
+"""`crowdops worker`: who works for an account, who is kept out of it, and who is qualified for what."""
 
 from collections.abc import Callable
 from typing import Annotated, Any
@@ -11,7 +11,7 @@ from cli import console, lookup
 from cli.console import Json
 from cli.failure import InputError
 from cli.servers import embedded
-from models import block
+from models import block, grant
 from models.agent import Agent
 from models.membership import Membership
 from models.operation import Operation
@@ -27,12 +27,13 @@ Who = Annotated[
 Account = Annotated[
     str | None, typer.Option("--requester", metavar="NAME", help="The account, if the worker worked for several.")
 ]
+Qualification = Annotated[str, typer.Argument(metavar="NAME", help="The qualification's name.")]
 Reason = Annotated[str, typer.Option(help="Why, for whoever looks at it later.")]
 
 
 @app.callback()
 def _group() -> None:
-    """See who works, and keep people out."""
+    """See who works, keep people out, and say what they are good at."""
 
 
 @app.command("list")
@@ -85,6 +86,7 @@ def show(typed: Who, *, as_json: Json = False) -> None:
             "vendor": row.provider_type,
             "name": row.name,
             "first_seen": row.created_at,
+            "qualifications": grant.granted(row),
             "work": {str(status): number for status, number in session.execute(counted)},
         }
         blocks = {account.name: block.state(row, account) for account in _accounts(session, row)}
@@ -124,6 +126,47 @@ def block_(typed: Who, *, reason: Reason, requester: Account = None, as_json: Js
 def unblock(typed: Who, *, reason: Reason, requester: Account = None, as_json: Json = False) -> None:
     """Let a blocked worker take places again."""
     _decide(typed, requester, block.unblock, reason, as_json=as_json)
+
+
+@app.command("grant")
+@embedded()
+def grant_(
+    typed: Who,
+    name: Qualification,
+    *,
+    value: Annotated[int, typer.Option(help="The number; 0 says that the worker is not qualified.")] = 1,
+    as_json: Json = False,
+) -> None:
+    """Give a worker a number in a qualification, in place of the one before."""
+    try:
+        _give(typed, name, lambda worker: grant.grant(worker, name, value), as_json=as_json)
+    except ValueError:
+        told = "A qualification has a name of 1 to 100 characters on one line, and a number of at most 18 digits."
+        raise InputError(f"{told} Nothing was granted.") from None
+
+
+@app.command()
+@embedded()
+def revoke(typed: Who, name: Qualification, *, as_json: Json = False) -> None:
+    """Take a qualification from a worker, who then is as if it had never been granted."""
+    _give(typed, name, lambda worker: grant.revoke(worker, name), as_json=as_json)
+
+
+def _give(typed: str, name: str, act: Callable[[Worker], list[Operation]], *, as_json: bool) -> None:
+    with transaction() as session:
+        worker = lookup.worker(session, typed)
+        before = grant.granted(worker).get(name.strip())
+        operations = act(worker)
+        value = grant.granted(worker).get(name.strip())
+    dispatch.wake()
+    if as_json:
+        ids = [row.id for row in operations]
+        console.document({"worker": worker.id, "name": name, "before": before, "value": value, "operations": ids})
+        return
+    had, has = ("nothing" if number is None else number for number in (before, value))
+    console.say(f"Worker {worker.id} has {has} in {name} (before: {had}).")
+    changes = console.counted(len(operations), "change")
+    console.say(f"Planned at the vendor: {changes} of a group." if operations else "No group at the vendor changes.")
 
 
 def _decide(typed: str, account: str | None, verb: Callable[..., Operation], reason: str, *, as_json: bool) -> None:

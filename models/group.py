@@ -3,10 +3,10 @@
 Names go in, rows with the operation that makes them at the vendor come out, in the caller's transaction.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, UniqueConstraint, select
+from sqlalchemy import ForeignKey, Index, UniqueConstraint, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -23,12 +23,15 @@ class Group(Base):
     """One group. `name` is what the vendor shows it under, and finds it by."""
 
     __tablename__ = "worker_group"
-    __table_args__ = (UniqueConstraint("requester_id", "name"),)
+    __table_args__ = (UniqueConstraint("requester_id", "name"), Index(None, "qualification_id"))
 
     requester_id: Mapped[UUID] = mapped_column(ForeignKey("requester.id"))
     name: Mapped[str]
     vendor_id: Mapped[str | None]
     """What the vendor calls it, once it was made there."""
+    qualification_id: Mapped[UUID | None] = mapped_column(ForeignKey("qualification.id"))
+    requirement: Mapped[dict[str, Any] | None]
+    """What everybody in it meets, if it is about a qualification."""
 
 
 def title(requester: "Requester", what: str) -> str:
@@ -41,11 +44,18 @@ def find(session: Session, requester: "Requester", name: str) -> Group | None:
     return session.get(Group, group_id(requester.id, name))
 
 
-def ensure(session: Session, requester: "Requester", name: str) -> Group:
+def ensure(
+    session: Session,
+    requester: "Requester",
+    name: str,
+    qualification_id: UUID | None = None,
+    requirement: dict[str, Any] | None = None,
+) -> Group:
     """The account's group of this name; a new one is planned to be made at the vendor."""
     key = group_id(requester.id, name)
-    row = insert(Group).values(id=key, requester_id=requester.id, name=name)
-    session.execute(row.on_conflict_do_nothing())
+    about = {"qualification_id": qualification_id, "requirement": requirement}
+    row = {"id": key, "requester_id": requester.id, "name": name, **about}
+    session.execute(insert(Group).values(row).on_conflict_do_nothing())
     plan(session, [Intent(requester_id=requester.id, kind="group", target=str(key), body={"name": name})])
     return session.get_one(Group, key)
 

@@ -16,6 +16,7 @@ from models.plan import FALLEN, Intent, plan
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from uuid import UUID
 
     from sqlalchemy.orm import Session
 
@@ -51,13 +52,32 @@ def turn(session: Session, worker: Worker, group: Group, kinds: Kinds, kind: str
     wanted = Intent(
         requester_id=group.requester_id,
         kind=kind,
-        target=_target(worker, group),
+        target=_target(worker.id, group),
         key=str(number),
         body={"group": str(group.id), "turn": number} | body,
         worker_id=worker.id,
         after_id=last.id if last is not None else making(session, group),
     )
     return plan(session, [wanted])[0]
+
+
+def enter(session: Session, group: Group, workers: Sequence[UUID], kind: str) -> list[Operation]:
+    """Plan the first members of a group about which nothing was decided yet."""
+    after = making(session, group)
+    return plan(
+        session,
+        [
+            Intent(
+                requester_id=group.requester_id,
+                kind=kind,
+                target=_target(worker, group),
+                body={"group": str(group.id), "turn": 1},
+                worker_id=worker,
+                after_id=after,
+            )
+            for worker in workers
+        ],
+    )
 
 
 def last(session: Session, worker: Worker, group: Group, kinds: Kinds) -> Operation | None:
@@ -77,7 +97,7 @@ def standing(session: Session, worker: Worker, group: Group, kinds: Kinds) -> Me
 
 def _decisions(session: Session, worker: Worker, group: Group, kinds: Kinds) -> Sequence[Operation]:
     mine = select(Operation).where(Operation.worker_id == worker.id, Operation.requester_id == group.requester_id)
-    of_group = mine.where(Operation.target == _target(worker, group), Operation.kind.in_((kinds.into, kinds.out)))
+    of_group = mine.where(Operation.target == _target(worker.id, group), Operation.kind.in_((kinds.into, kinds.out)))
     return session.scalars(of_group.execution_options(populate_existing=True)).all()
 
 
@@ -85,5 +105,5 @@ def _last(rows: Sequence[Operation]) -> Operation | None:
     return max((row for row in rows if row.state not in FALLEN), key=lambda row: int(row.body["turn"]), default=None)
 
 
-def _target(worker: Worker, group: Group) -> str:
-    return f"{worker.id}/{group.id}"
+def _target(worker: UUID, group: Group) -> str:
+    return f"{worker}/{group.id}"

@@ -5,12 +5,13 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from models import block
+from models import block, eligibility, grant
 from models.base import Base, vendor_classes
 
 if TYPE_CHECKING:
     from models.operation import Operation
     from models.requester import Requester
+    from models.task_run import TaskRun
 
 
 class Worker(Base):
@@ -43,3 +44,31 @@ class Worker(Base):
     def is_blocked(self, requester: "Requester") -> bool:
         """Whether the vendor has been seen to keep the worker out of the account's studies."""
         return block.is_blocked(self, requester)
+
+    def grant_qualification(self, name: str, value: int = 1) -> "list[Operation]":
+        """Give the worker a number in a qualification; returns what that changes at the vendor.
+
+        Raises:
+            ValueError: that is no name for a qualification, or a number of more than 18 digits.
+        """
+        return grant.grant(self, name, value)
+
+    def revoke_qualification(self, name: str) -> "list[Operation]":
+        """Take a qualification away; returns what that changes at the vendor.
+
+        Raises:
+            UnknownQualificationError: there is no such qualification.
+        """
+        return grant.revoke(self, name)
+
+    def is_qualified(self, name: str) -> bool:
+        """Whether the worker has a number other than 0 in a qualification."""
+        return bool(grant.granted(self).get(name))
+
+    def is_disqualified(self, name: str) -> bool:
+        """Whether the worker has 0 in a qualification; who was never granted it is neither."""
+        return grant.granted(self).get(name) == 0
+
+    def is_eligible(self, run: "TaskRun") -> bool:
+        """Whether the worker may work on a run: not blocked, and granted all that it asks for."""
+        return eligibility.is_eligible(self, run)

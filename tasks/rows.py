@@ -17,7 +17,7 @@ from models.worker import Worker
 from providers.contract import Request
 from tasks.verdict import History
 
-GROUPS = frozenset({"group", "keep_out"})
+GROUPS = ("group", "let_in", "keep_out")
 """Parts of a body that name groups by their ids here."""
 
 
@@ -51,7 +51,7 @@ def to_requests(session: Session, rows: Sequence[Operation]) -> list[Request]:
 
 def _people(session: Session, rows: Sequence[Operation]) -> dict[UUID, dict[str, Any]]:
     """Of operations about workers and groups: the vendor's names of both."""
-    about = [row for row in rows if row.worker_id is not None or GROUPS & row.body.keys()]
+    about = [row for row in rows if row.worker_id is not None or any(map(row.body.get, GROUPS))]
     if not about:
         return {}
     accounts = {row.requester_id for row in about}

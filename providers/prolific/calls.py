@@ -27,7 +27,9 @@ KINDS: Mapping[str, Kind] = {
         Kind("resume", Repeat.ABSORBING),
         Kind("group", Repeat.READ_BACK, resend_when_absent=True),
         Kind("block", Repeat.ABSORBING, batch=100, urgent=True),
-        Kind("unblock", Repeat.ABSORBING, batch=100),
+        Kind("unblock", Repeat.ABSORBING, batch=100, urgent=True),
+        Kind("grant", Repeat.ABSORBING, batch=100, urgent=True),
+        Kind("revoke", Repeat.ABSORBING, batch=100, urgent=True),
     )
 }
 
@@ -208,6 +210,8 @@ _SEND: Mapping[str, _Calls] = {
     "group": groups.make,
     "block": groups.join,
     "unblock": groups.leave,
+    "grant": groups.join,
+    "revoke": groups.leave,
 }
 _FIND: Mapping[str, _Calls] = {
     "draft": _find_draft,
@@ -221,4 +225,6 @@ _FIND: Mapping[str, _Calls] = {
     "group": groups.find,
     "block": groups.joined,
     "unblock": groups.left,
+    "grant": groups.joined,
+    "revoke": groups.left,
 }

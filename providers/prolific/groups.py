@@ -95,13 +95,19 @@ def _seen(client: Client, group: str, requests: Sequence[Request], *, wanted: bo
 
 
 def filters(request: Request) -> list[Mapping[str, Any]]:
-    """What a draft says of groups: nobody who is in one of those that it keeps out gets a place.
+    """What a draft says of groups: places are for who is in each that is let in, and in none that is kept out.
 
     Raises:
         NotSentError: one of them was not made yet.
     """
     out = [_id(request, group) for group in request.body.get("keep_out", ())]
-    return [{"filter_id": "participant_group_blocklist", "selected_values": out}] if out else []
+    # Of the groups that one filter names it is enough to be in one.
+    let_in = [_filter("participant_group_allowlist", [_id(request, group)]) for group in request.body.get("let_in", ())]
+    return let_in + ([_filter("participant_group_blocklist", out)] if out else [])
+
+
+def _filter(word: str, groups: list[str]) -> Mapping[str, Any]:
+    return {"filter_id": word, "selected_values": groups}
 
 
 def _id(request: Request, group: str) -> str:

@@ -10,8 +10,7 @@ from sqlalchemy.orm import Session
 
 from models.agent import Agent
 from models.base import vendor_class
-from models.block import blocked
-from models.group import making
+from models.eligibility import door
 from models.operation import Operation
 from models.plan import Intent, plan
 from models.requester import Requester
@@ -115,9 +114,11 @@ class ProlificProvider(CrowdProvider):
             "maximum_units_per_worker": run.args.get("maximum_units_per_worker", 1),
             "project": run.requester.facts["project"],
         }
-        kept_out = blocked(session, run.requester)
-        if kept_out is not None:
-            neutral["keep_out"] = [str(kept_out.id)]
+        groups = door(run)
+        neutral |= {
+            "let_in": [str(group.id) for group in groups.let_in],
+            "keep_out": [str(group.id) for group in groups.keep_out],
+        }
         own = {name: value for name, value in run.args["provider"].items() if value is not None}
         wanted = Intent(
             requester_id=run.requester_id,
@@ -125,7 +126,7 @@ class ProlificProvider(CrowdProvider):
             target=str(run.id),
             run_id=run.id,
             body=neutral | own,
-            after_id=making(session, kept_out) if kept_out is not None else None,
+            after_id=groups.waits_for(session),
         )
         (draft,) = plan(session, [wanted])
         (publish,) = plan(session, [replace(wanted, kind="publish", body={}, after_id=draft.id)])

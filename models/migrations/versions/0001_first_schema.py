@@ -177,15 +177,49 @@ def upgrade() -> None:
         sa.UniqueConstraint("finding", "subject", "detail", name=op.f("uq_discrepancy_finding_subject_detail")),
     )
     op.create_table(
+        "qualification",
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("crowdops_now()"), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_qualification")),
+        sa.UniqueConstraint("name", name=op.f("uq_qualification_name")),
+    )
+    op.create_table(
         "worker_group",
         sa.Column("requester_id", sa.Uuid(), nullable=False),
         sa.Column("name", sa.String(), nullable=False),
         sa.Column("vendor_id", sa.String(), nullable=True),
+        sa.Column("qualification_id", sa.Uuid(), nullable=True),
+        sa.Column("requirement", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("crowdops_now()"), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["qualification_id"], ["qualification.id"], name=op.f("fk_worker_group_qualification_id")
+        ),
         sa.ForeignKeyConstraint(["requester_id"], ["requester.id"], name=op.f("fk_worker_group_requester_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_worker_group")),
         sa.UniqueConstraint("requester_id", "name", name=op.f("uq_worker_group_requester_id_name")),
+    )
+    op.create_index(op.f("ix_worker_group_qualification_id"), "worker_group", ["qualification_id"], unique=False)
+    op.create_table(
+        "granted_qualification",
+        sa.Column("worker_id", sa.Uuid(), nullable=False),
+        sa.Column("qualification_id", sa.Uuid(), nullable=False),
+        sa.Column("value", sa.BigInteger(), nullable=False),
+        sa.Column("updated_at", sa.DateTime(timezone=True), server_default=sa.text("crowdops_now()"), nullable=False),
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("crowdops_now()"), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["qualification_id"], ["qualification.id"], name=op.f("fk_granted_qualification_qualification_id")
+        ),
+        sa.ForeignKeyConstraint(["worker_id"], ["worker.id"], name=op.f("fk_granted_qualification_worker_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_granted_qualification")),
+        sa.UniqueConstraint(
+            "worker_id", "qualification_id", name=op.f("uq_granted_qualification_worker_id_qualification_id")
+        ),
+    )
+    op.create_index(
+        op.f("ix_granted_qualification_qualification_id"), "granted_qualification", ["qualification_id"], unique=False
     )
     op.create_table(
         "task",

@@ -62,3 +62,27 @@ def test_the_operations_of_a_block_name_nobody(crowdops, scene, worker):
         assert row.state is State.CONFIRMED
         assert worker.name not in crowdops("ops", "show", row.id) + crowdops("ops", "explain", row.id)
     assert worker.name not in crowdops("ops", "list")
+
+
+def test_a_qualification_is_granted_changed_and_revoked_and_a_run_asks_for_it(crowdops, data, scene, run_file, worker):
+    told = data("worker", "grant", worker.id, "score", "--value", "9")
+    assert (told["before"], told["value"], told["operations"]) == (None, 9, [])
+    file = run_file(qualifications="[{name: score, comparator: GreaterThan, value: 5}]")
+    assert data("run", "launch", file)["operations"] == {"draft": 1, "publish": 1, "launch": 2}
+    scene.settle()
+    assert data("worker", "show", worker.name)["qualifications"] == {"score": 9}
+    (change,) = data("worker", "grant", worker.id, "score", "--value", "5")["operations"]
+    assert "out of a group of those who meet what runs ask for" in crowdops("ops", "explain", change)
+    told = crowdops("worker", "revoke", worker.id, "score")
+    assert "has nothing in score (before: 5)" in told
+    assert "No group at the vendor changes" in told
+    assert "There is no qualification 'skill'. Known: score" in crowdops("worker", "revoke", worker.id, "skill", code=3)
+    for words in ((" ",), ("score", "--value", 10**18)):
+        assert "Nothing was granted" in crowdops("worker", "grant", worker.id, *words, code=2)
+
+
+def test_a_run_that_asks_for_what_nobody_was_granted_is_refused_also_when_it_is_rehearsed(crowdops, scene, run_file):
+    for options in ((), ("--dry-run",)):
+        told = crowdops("run", "launch", run_file(qualifications="[{name: score}]"), *options, code=3)
+        assert "There is no qualification 'score'. Known: none." in told
+    assert scene.operations() == []
