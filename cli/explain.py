@@ -96,6 +96,7 @@ def _wanted(operation: Operation, run: TaskRun | None, of: str) -> str:
         "resume": f"Let people begin on the study{of} again after a pause.",
         "group": f"Make the group {cell(body.get('name'))!r} at the vendor.",
         "block": f"Let worker {operation.worker_id} take no place any more: {cell(body.get('reason'))}",
+        "message": f'Let worker {operation.worker_id} read about the study{of}: "{cell(body.get("text"))}".',
         "grant": f"Put worker {operation.worker_id} in a group of those who meet what runs ask for.",
         "revoke": f"Take worker {operation.worker_id} out of a group of those who meet what runs ask for.",
         "unblock": f"Let worker {operation.worker_id} take places again: {cell(body.get('reason'))}",

@@ -11,7 +11,7 @@ from cli import console, lookup
 from cli.console import Json
 from cli.failure import InputError
 from cli.servers import embedded
-from models import block, grant
+from models import block, grant, message
 from models.agent import Agent
 from models.membership import Membership
 from models.operation import Operation
@@ -152,6 +152,28 @@ def revoke(typed: Who, name: Qualification, *, as_json: Json = False) -> None:
     _give(typed, name, lambda worker: grant.revoke(worker, name), as_json=as_json)
 
 
+@app.command("message")
+@embedded()
+def message_(
+    typed: Who,
+    *,
+    run: Annotated[str, typer.Option("--run", metavar="NAME|ID", help="The run that it is about.")],
+    text: Annotated[str, typer.Option(help="What the worker reads; a short reference is put below it.")],
+    key: Annotated[str | None, typer.Option(help="Makes the same text another message.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Send a worker a message about a run they worked on. The same text again is the same message."""
+    with transaction() as session:
+        worker, about = lookup.worker(session, typed), lookup.run(session, run)
+        before = _known(session, worker)
+        try:
+            row = message.tell(worker, about, text, key)
+        except ValueError as error:
+            raise InputError(f"{error} Nothing was planned.") from None
+        data = _data(row, about.requester, before)
+    _told(data, as_json=as_json)
+
+
 def _give(typed: str, name: str, act: Callable[[Worker], list[Operation]], *, as_json: bool) -> None:
     with transaction() as session:
         worker = lookup.worker(session, typed)
@@ -177,16 +199,28 @@ def _decide(typed: str, account: str | None, verb: Callable[..., Operation], rea
         requester = lookup.requester(session, account) if account else _only(session, worker)
         if worker.provider_type != requester.provider_type:
             raise InputError(f"{requester.name} is an account at another vendor than the worker. Nothing was planned.")
-        before = set(session.scalars(select(Operation.id).where(Operation.worker_id == worker.id)))
-        row = verb(worker, requester, reason.strip())
-        data = {"operation": row.id, "kind": row.kind, "state": row.state, "planned": row.id not in before}
-        data |= {"worker": worker.id, "account": requester.name}
+        before = _known(session, worker)
+        data = _data(verb(worker, requester, reason.strip()), requester, before)
+    _told(data, as_json=as_json)
+
+
+def _known(session: Session, worker: Worker) -> set[Any]:
+    return set(session.scalars(select(Operation.id).where(Operation.worker_id == worker.id)))
+
+
+def _data(row: Operation, account: Requester, before: set[Any]) -> dict[str, Any]:
+    names = {"operation": row.id, "kind": row.kind, "state": row.state, "worker": row.worker_id}
+    return names | {"account": account.name, "planned": row.id not in before}
+
+
+def _told(data: dict[str, Any], *, as_json: bool) -> None:
     dispatch.wake()
     if as_json:
         console.document(data)
         return
     new = "Planned" if data["planned"] else "There already"
-    console.say(f"{new}: {row.kind} of worker {row.worker_id} by {data['account']}, operation {row.id} ({row.state}).")
+    who, stands = f"worker {data['worker']} by {data['account']}", f"operation {data['operation']} ({data['state']})"
+    console.say(f"{new}: {data['kind']} for {who}, {stands}.")
 
 
 def _accounts(session: Session, worker: Worker) -> list[Requester]:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from models import block, eligibility, grant
+from models import block, eligibility, grant, message
 from models.base import Base, vendor_classes
 
 if TYPE_CHECKING:
@@ -72,3 +72,13 @@ class Worker(Base):
     def is_eligible(self, run: "TaskRun") -> bool:
         """Whether the worker may work on a run: not blocked, and granted all that it asks for."""
         return eligibility.is_eligible(self, run)
+
+    def send_feedback_message(self, text: str, run: "TaskRun", key: str | None = None) -> "Operation":
+        """Let the worker read a text about a run they worked on.
+
+        Raises:
+            ValueError: there is no text.
+            IllegalMoveError: the worker has no part in the run.
+            ConflictError: the key was used before with another text.
+        """
+        return message.tell(self, run, text, key)

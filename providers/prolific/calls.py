@@ -29,6 +29,8 @@ KINDS: Mapping[str, Kind] = {
         Kind("block", Repeat.ABSORBING, batch=100, urgent=True),
         Kind("unblock", Repeat.ABSORBING, batch=100, urgent=True),
         Kind("grant", Repeat.ABSORBING, batch=100, urgent=True),
+        # What is in doubt goes to a person long before the 30 days are over for which messages are listed.
+        Kind("message", Repeat.READ_BACK, resend_when_absent=True),
         Kind("revoke", Repeat.ABSORBING, batch=100, urgent=True),
     )
 }
@@ -190,6 +192,18 @@ def _find_turn(client: Client, requests: Sequence[Request]) -> Sequence[Outcome]
     return [evidence.turned(request.kind, client.study(_study_of(request)).status) for request in requests]
 
 
+def _send_message(client: Client, requests: Sequence[Request]) -> Sequence[Outcome]:
+    (request,) = requests
+    text = mapping.message(request.id, request.body["text"])
+    client.send_message(request.facts["worker"], _study_of(request), text)
+    return [Done()]
+
+
+def _find_message(client: Client, requests: Sequence[Request]) -> Sequence[Outcome]:
+    texts = {worker: client.messages(worker) for worker in {request.facts["worker"] for request in requests}}
+    return [evidence.told(request, texts[request.facts["worker"]]) for request in requests]
+
+
 def _study_of(request: Request) -> str:
     study = request.facts.get("study_id")
     if isinstance(study, str):
@@ -212,6 +226,7 @@ _SEND: Mapping[str, _Calls] = {
     "unblock": groups.leave,
     "grant": groups.join,
     "revoke": groups.leave,
+    "message": _send_message,
 }
 _FIND: Mapping[str, _Calls] = {
     "draft": _find_draft,
@@ -227,4 +242,5 @@ _FIND: Mapping[str, _Calls] = {
     "unblock": groups.left,
     "grant": groups.joined,
     "revoke": groups.left,
+    "message": _find_message,
 }

@@ -182,6 +182,16 @@ class Client:
         """Take participants out of a group, and tell who is in it then; who was not in it is no error."""
         return self._members("DELETE", group, {"participant_ids": list(participants)})
 
+    def send_message(self, participant: str, study: str, text: str) -> None:
+        """Let a participant read a text about a study; each call adds a message."""
+        wish = {"recipient_id": participant, "body": text, "study_id": study}
+        self._call("POST", "messages/", json=wish)
+
+    def messages(self, participant: str) -> list[str]:
+        """What was written to and by a participant in the last 30 days."""
+        answer = self._call("GET", "messages/", params={"user_id": _safe(participant)})
+        return [one.body for one in read(shapes.MESSAGES, _results(answer))]
+
     def _members(self, method: str, group: str, json: object) -> set[str]:
         answer = self._call(method, f"participant-groups/{_safe(group)}/participants/", json=json)
         return {one.participant for one in read(shapes.MEMBERS, _results(answer))}

@@ -1,6 +1,6 @@
 """What Prolific shows of a study or a submission goes in, what it proves of our operation comes out; pure functions."""
 
-from collections.abc import Container
+from collections.abc import Container, Iterable
 
 from providers.contract import Absent, Accepted, Done, Outcome, Request
 from providers.errors import NotSentError, RejectedError, UnknownError
@@ -79,6 +79,11 @@ def turned(kind: str, status: str) -> Outcome:
 def member(request: Request, members: Container[str], *, wanted: bool) -> Outcome:
     """What a group's members prove about somebody who should be in it, or should not."""
     return Done() if (request.facts["worker"] in members) == wanted else Absent()
+
+
+def told(request: Request, texts: Iterable[str]) -> Outcome:
+    """A message is there when one with its reference is."""
+    return Done() if any(mapping.reference(request.id) in text for text in texts) else Absent()
 
 
 def recruits(status: str) -> bool:

@@ -112,6 +112,16 @@ def internal_name(operation: UUID) -> str:
     return f"crowdops {operation}"
 
 
+def reference(operation: UUID) -> str:
+    """What a message is found by whose sending was not answered."""
+    return f"Ref. {operation.hex[:12]}"
+
+
+def message(operation: UUID, text: str) -> str:
+    """A text with its reference, which is the one thing about it that no other message has."""
+    return f"{text}\n\n{reference(operation)}"
+
+
 def page(url: str, door: str | None, **named: str) -> str:
     """The address of the task's page with what it needs to ask for a worker's data, and where (`door`)."""
     parts = urlsplit(url)

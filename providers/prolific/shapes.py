@@ -94,6 +94,12 @@ class Member(_Shape):
     participant: Ident = Field(validation_alias="participant_id")
 
 
+class Message(_Shape):
+    """What somebody wrote."""
+
+    body: str
+
+
 class Cost(_Shape):
     """What the calculator answers, fees and VAT included, in minor units."""
 
@@ -106,6 +112,7 @@ DECIDED, SUBMISSIONS = TypeAdapter(Decided), TypeAdapter(list[Submission])
 BALANCE, COST = TypeAdapter(Balance), TypeAdapter(Cost)
 USER, KNOWN = TypeAdapter(Known), TypeAdapter(list[Known])
 GROUP, GROUPS, MEMBERS = TypeAdapter(Named), TypeAdapter(list[Named]), TypeAdapter(list[Member])
+MESSAGES = TypeAdapter(list[Message])
 COUNTS = TypeAdapter(dict[Word, Whole])
 
 

@@ -26,7 +26,7 @@ def test_workers_are_listed_without_their_names_unless_asked_for(crowdops, data,
 def test_a_worker_is_blocked_shown_and_let_in_again(crowdops, data, scene, worker):
     told = data("worker", "block", worker.name, "--reason", "spam")
     assert (told["kind"], told["state"], told["planned"], told["account"]) == ("block", "planned", True, "lab")
-    assert "There already: block" in crowdops("worker", "block", worker.id, "--reason", "spam")
+    assert "There already: block for worker" in crowdops("worker", "block", worker.id, "--reason", "spam")
     assert "no, but a block is on its way" in crowdops("worker", "show", worker.id)
     scene.settle()
     assert data("worker", "list")[0]["blocked_by"] == ["lab"]
@@ -86,3 +86,15 @@ def test_a_run_that_asks_for_what_nobody_was_granted_is_refused_also_when_it_is_
         told = crowdops("run", "launch", run_file(qualifications="[{name: score}]"), *options, code=3)
         assert "There is no qualification 'score'. Known: none." in told
     assert scene.operations() == []
+
+
+def test_a_worker_is_sent_a_message_once(crowdops, data, scene, worker):
+    told = data("worker", "message", worker.id, "--run", "run", "--text", "Thank you.")
+    assert (told["kind"], told["planned"]) == ("message", True)
+    assert "There already: message" in crowdops(
+        "worker", "message", worker.name, "--run", "run", "--text", "Thank you."
+    )
+    scene.settle()
+    assert len(scene.effects("message_sent")) == 1
+    assert "about the study of run 'run': \"Thank you.\"" in crowdops("ops", "explain", told["operation"])
+    assert "Nothing was planned" in crowdops("worker", "message", worker.id, "--run", "run", "--text", " ", code=2)
