@@ -201,7 +201,11 @@ def _decide(typed: str, account: str | None, verb: Callable[..., Operation], rea
             raise InputError(f"{requester.name} is an account at another vendor than the worker. Nothing was planned.")
         before = _known(session, worker)
         data = _data(verb(worker, requester, reason.strip()), requester, before)
+        data["unaware_runs"] = block.unaware(session, requester) if verb is block.block else []
     _told(data, as_json=as_json)
+    if data["unaware_runs"] and not as_json:
+        runs = ", ".join(data["unaware_runs"])
+        console.say(f"Drafted before the account's first block, and still open to everybody: {runs}.")
 
 
 def _known(session: Session, worker: Worker) -> set[Any]:

@@ -12,9 +12,10 @@ from sqlalchemy import select
 from models import group, membership
 from models.membership import Kinds, Membership
 from models.operation import Operation, State
-from models.plan import session_of
+from models.plan import FALLEN, session_of
 from models.requester import Requester
 from models.status import IllegalMoveError
+from models.task_run import TaskRun
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -77,6 +78,22 @@ def blockers(session: Session, workers: Sequence[UUID]) -> dict[UUID | None, lis
         if kind == KINDS.into:
             found.setdefault(worker, []).append(name)
     return found
+
+
+def unaware(session: Session, requester: Requester) -> list[str]:
+    """Runs that recruit and were drafted before the account's first block, so that they go on letting everybody in."""
+    kept_out = blocked(session, requester)
+    if kept_out is None:
+        return []
+    open_runs = select(TaskRun.name).where(
+        TaskRun.requester_id == requester.id,
+        TaskRun.is_expired.is_(False),
+        TaskRun.is_completed.is_(False),
+        ~TaskRun.facts.has_key("stopped"),
+    )
+    aware = Operation.body.contains({"keep_out": [str(kept_out.id)]})
+    drafted = open_runs.join(Operation, Operation.run_id == TaskRun.id).where(Operation.kind == "draft", ~aware)
+    return list(session.scalars(drafted.where(Operation.state.notin_(FALLEN)).order_by(TaskRun.name)))
 
 
 def blocked(session: Session, requester: Requester) -> Group | None:

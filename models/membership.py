@@ -13,6 +13,7 @@ from sqlalchemy import select
 from models.group import making
 from models.operation import Operation, State
 from models.plan import FALLEN, Intent, plan
+from models.status import IllegalMoveError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -93,6 +94,22 @@ def standing(session: Session, worker: Worker, group: Group, kinds: Kinds) -> Me
         wanted=wanted is not None and wanted.kind == kinds.into,
         confirmed=shown is not None and shown.kind == kinds.into,
     )
+
+
+def assert_last(session: Session, again: Operation) -> None:
+    """Refuse to try a decision again after which another one was made.
+
+    Raises:
+        IllegalMoveError: with the later one.
+    """
+    same = (Operation.requester_id == again.requester_id, Operation.target == again.target)
+    later = Operation.body["turn"].as_integer() > int(again.body.get("turn", 0))
+    standing_later = select(Operation).where(*same, Operation.state.notin_(FALLEN), later).limit(1)
+    if other := session.scalars(standing_later).first():
+        raise IllegalMoveError(
+            f"Operation {again.id} is not tried again: operation {other.id} ({other.kind}, {other.state}) was decided "
+            f"later. Decide anew, with `crowdops worker {again.kind} {again.worker_id} ...`."
+        )
 
 
 def _decisions(session: Session, worker: Worker, group: Group, kinds: Kinds) -> Sequence[Operation]:

@@ -115,6 +115,48 @@ def test_a_block_that_was_withdrawn_takes_what_came_after_it_along_and_can_be_ma
     assert blocked(scene, worker) == (True, True)
 
 
+def test_a_decision_is_not_tried_again_after_another_was_made(scene, worker):
+    first = act(scene, block.block, worker)
+    with transaction() as session:
+        decide.cancel(session, first.id, who="ada")
+    for verb in (block.block, block.unblock):
+        act(scene, verb, worker)
+    scene.settle()
+    with transaction() as session, pytest.raises(IllegalMoveError, match=r"was decided later\. Decide anew"):
+        decide.retry(session, first.id)
+    assert blocked(scene, worker) == (False, False)
+
+
+def test_a_refused_decision_is_tried_again_with_what_followed_it(scene, worker):
+    first = act(scene, block.block, worker)
+    act(scene, block.unblock, worker)
+    with transaction() as session:
+        decide.cancel(session, first.id, who="ada")
+    scene.settle()
+    with transaction() as session:
+        decide.retry(session, first.id)
+    scene.settle()
+    assert [row.kind for row in scene.operations("block", "unblock") if row.state is State.CONFIRMED] == [
+        "block",
+        "unblock",
+    ]
+    assert blocked(scene, worker) == (False, False)
+
+
+def test_runs_that_were_drafted_before_the_first_block_are_named_while_they_recruit(scene, worker):
+    def unaware():
+        with transaction() as session:
+            return block.unaware(session, session.get_one(Requester, scene.account))
+
+    early = scene.live(1, "early")
+    assert unaware() == []
+    act(scene, block.block, worker)
+    scene.live(1, "late")
+    assert unaware() == ["early"]
+    scene.completed(early)
+    assert unaware() == []
+
+
 def test_an_account_at_another_vendor_blocks_nobody_here(scene, worker):
     with transaction() as session:
         row = {"id": uuid4(), "provider_type": "other", "name": "x", "credential": "env:X", "facts": {}, "rate": 1}

@@ -24,9 +24,12 @@ def test_workers_are_listed_without_their_names_unless_asked_for(crowdops, data,
 
 
 def test_a_worker_is_blocked_shown_and_let_in_again(crowdops, data, scene, worker):
+    scene.live(2, "early")
     told = data("worker", "block", worker.name, "--reason", "spam")
     assert (told["kind"], told["state"], told["planned"], told["account"]) == ("block", "planned", True, "lab")
-    assert "There already: block for worker" in crowdops("worker", "block", worker.id, "--reason", "spam")
+    again = crowdops("worker", "block", worker.id, "--reason", "spam")
+    assert "There already: block for worker" in again
+    assert "still open to everybody: early" in again
     assert "no, but a block is on its way" in crowdops("worker", "show", worker.id)
     scene.settle()
     assert data("worker", "list")[0]["blocked_by"] == ["lab"]
