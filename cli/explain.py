@@ -40,6 +40,9 @@ _STANDS = {
     State.CANCELLED: "It was withdrawn before anything was sent, and is over.",
 }
 
+NEEDED = {"draft": "study_id", "group": "group_id"}
+"""By kind, what the answer to an operation tells and what follows it needs."""
+
 
 @dataclass(frozen=True, slots=True)
 class Story:
@@ -201,7 +204,7 @@ def _choices(operation: Operation) -> list[str]:
         if kind is not None and kind.repeat is Repeat.ABSORBING
         else "If it happened after all, it then happens twice: be sure."
     )
-    fact = " --result study_id=ID" if operation.kind == "draft" else ""
+    fact = f" --result {NEEDED[operation.kind]}=ID" if operation.kind in NEEDED else ""
     return [
         "Look at the vendor whether it happened, then say so, with a note why:",
         f"It is there: `{resolve} confirmed{fact} --note ...`. It counts as done, and what waits for it goes on.",

@@ -184,12 +184,12 @@ def resolve(
 def _check_results(rows: Sequence[Operation], decision: Decision, told: Mapping[str, str]) -> None:
     if told and (len(rows) > 1 or decision is not Decision.CONFIRMED):
         raise InputError("--result belongs to one operation that is confirmed. Nothing was changed.")
-    drafts = [row for row in rows if row.kind == "draft" and decision is Decision.CONFIRMED]
-    if drafts and "study_id" not in told:
-        raise InputError(
-            f"What follows the draft {drafts[0].id} needs the study: resolve it by itself, "
-            "with --result study_id=ID, as the vendor shows it. Nothing was changed."
-        )
+    for row in rows if decision is Decision.CONFIRMED else ():
+        if (fact := stories.NEEDED.get(row.kind)) and fact not in told:
+            raise InputError(
+                f"What follows the {row.kind} {row.id} needs the vendor's id of it: resolve it by itself, "
+                f"with --result {fact}=ID, as the vendor shows it. Nothing was changed."
+            )
 
 
 def _pairs(typed: list[str]) -> dict[str, str]:
