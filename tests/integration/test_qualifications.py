@@ -1,6 +1,6 @@
 """A run lets in who meets what it asks for, by groups that follow every grant while it recruits."""
 
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 
 import pytest
 
@@ -9,9 +9,11 @@ from models.granted_qualification import GrantedQualification
 from models.group import Group
 from models.operation import State
 from models.qualification import Qualification, UnknownQualificationError
+from models.requester import Requester
 from models.session import transaction
 from models.task_run import TaskRun
 from models.worker import Worker
+from tasks import runs
 from tests.integration.scene import spec
 
 ADD, REMOVE = (f"{verb} participant-groups/{{id}}/participants/" for verb in ("POST", "DELETE"))
@@ -148,16 +150,42 @@ def test_whatever_becomes_of_an_answer_the_groups_are_as_granted(scene, people, 
     assert scene.states("grant", "revoke") == {State.CONFIRMED}
 
 
-def test_a_grant_and_a_run_at_the_same_moment_miss_each_other_never(scene, people):
-    act(people[0], grant.grant, "careful")
-    with ThreadPoolExecutor(2) as pool:
-        granting = pool.submit(act, people[1], grant.grant, "careful")
-        planning = pool.submit(scene.plan, 1, **asking({"name": "careful"}))
-        granting.result()
-    run = planning.result()
+def together(first, second):
+    """Do `second` while the transaction of `first` is open, for half a second at least; the value is what it gave."""
+    with ThreadPoolExecutor(1) as pool:
+        with transaction() as session:
+            first(session)
+            waiting = pool.submit(second)
+            wait([waiting], timeout=0.5)
+        return waiting.result()
+
+
+@pytest.mark.parametrize("before", [None, 0])
+def test_a_grant_that_is_not_committed_yet_is_not_missed_by_a_run(scene, people, before):
+    act(people[0], grant.grant, "careful", 1)
+    if before is not None:
+        act(people[1], grant.grant, "careful", before)
+    run = together(
+        lambda session: grant.grant(session.get_one(Worker, people[1].id), "careful"),
+        lambda: scene.plan(1, **asking({"name": "careful", "comparator": "EqualTo", "value": 1})),
+    )
     scene.settle()
     scene.simulator.advance(3)
     assert lets_in(scene, run, *people) == people[:2]
+
+
+def test_a_group_that_is_not_committed_yet_is_not_missed_by_a_grant(scene, people):
+    act(people[0], grant.grant, "careful")
+    made = []
+
+    def plan(session):
+        wanted = spec("run", **asking({"name": "careful"}))
+        made.append(runs.create(session, session.get_one(Requester, scene.account), wanted, [{}])[0].id)
+
+    together(plan, lambda: act(people[1], grant.grant, "careful"))
+    scene.settle()
+    scene.simulator.advance(3)
+    assert lets_in(scene, made[0], *people) == people[:2]
 
 
 def test_who_is_blocked_is_not_eligible_whatever_was_granted(scene, people):
