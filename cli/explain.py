@@ -40,6 +40,9 @@ _STANDS = {
     State.CANCELLED: "It was withdrawn before anything was sent, and is over.",
 }
 
+NEEDED = {"draft": "study_id", "group": "group_id"}
+"""By kind, what the answer to an operation tells and what follows it needs."""
+
 
 @dataclass(frozen=True, slots=True)
 class Story:
@@ -94,6 +97,12 @@ def _wanted(operation: Operation, run: TaskRun | None, of: str) -> str:
         "stop": f"Stop the study{of} for good: nobody else may begin, and whoever is at work may finish and is paid.",
         "pause": f"Pause the study{of}: nobody else may begin for now, and whoever is at work goes on.",
         "resume": f"Let people begin on the study{of} again after a pause.",
+        "group": f"Make the group {cell(body.get('name'))!r} at the vendor.",
+        "block": f"Let worker {operation.worker_id} take no place any more: {cell(body.get('reason'))}",
+        "message": f'Let worker {operation.worker_id} read about the study{of}: "{cell(body.get("text"))}".',
+        "grant": f"Put worker {operation.worker_id} in a group of those who meet what runs ask for.",
+        "revoke": f"Take worker {operation.worker_id} out of a group of those who meet what runs ask for.",
+        "unblock": f"Let worker {operation.worker_id} take places again: {cell(body.get('reason'))}",
     }
     return told.get(operation.kind, f"A {operation.kind}{of}.")
 
@@ -195,7 +204,7 @@ def _choices(operation: Operation) -> list[str]:
         if kind is not None and kind.repeat is Repeat.ABSORBING
         else "If it happened after all, it then happens twice: be sure."
     )
-    fact = " --result study_id=ID" if operation.kind == "draft" else ""
+    fact = f" --result {NEEDED[operation.kind]}=ID" if operation.kind in NEEDED else ""
     return [
         "Look at the vendor whether it happened, then say so, with a note why:",
         f"It is there: `{resolve} confirmed{fact} --note ...`. It counts as done, and what waits for it goes on.",

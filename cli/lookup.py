@@ -15,13 +15,14 @@ from models.operation import Operation
 from models.requester import Requester
 from models.task_run import TaskRun
 from models.unit import Unit
+from models.worker import Worker
 
 SHORTEST = 8
 """Digits that the beginning of an id must have to stand for the whole."""
 LISTED = 20
 _DIGITS = 32
 
-Row = TypeVar("Row", TaskRun, Operation, Agent, Unit, Discrepancy)
+Row = TypeVar("Row", TaskRun, Operation, Agent, Unit, Discrepancy, Worker)
 
 
 def requester(session: Session, name: str) -> Requester:
@@ -117,6 +118,19 @@ def unit(session: Session, typed: str, of: TaskRun | None = None) -> Unit:
     """
     found = _one_of(session, Unit, typed, "unit", "`crowdops run export NAME` writes those of a run.")
     return _mine(found, "Unit", typed, of)
+
+
+def worker(session: Session, typed: str) -> Worker:
+    """The worker of this vendor's name, id, or beginning of an id. What was typed may name a person: it is not told.
+
+    Raises:
+        UnknownNameError: there is none.
+        InputError: it means several.
+    """
+    found = session.scalars(select(Worker).where(Worker.name == typed)).all() or _by_id(session, Worker, typed)
+    if not found:
+        raise UnknownNameError("There is no such worker. See `crowdops worker list`.")
+    return _only(found, "workers that this may mean", [str(row.id) for row in found])
 
 
 OfRun = TypeVar("OfRun", Agent, Unit)

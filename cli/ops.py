@@ -184,12 +184,12 @@ def resolve(
 def _check_results(rows: Sequence[Operation], decision: Decision, told: Mapping[str, str]) -> None:
     if told and (len(rows) > 1 or decision is not Decision.CONFIRMED):
         raise InputError("--result belongs to one operation that is confirmed. Nothing was changed.")
-    drafts = [row for row in rows if row.kind == "draft" and decision is Decision.CONFIRMED]
-    if drafts and "study_id" not in told:
-        raise InputError(
-            f"What follows the draft {drafts[0].id} needs the study: resolve it by itself, "
-            "with --result study_id=ID, as the vendor shows it. Nothing was changed."
-        )
+    for row in rows if decision is Decision.CONFIRMED else ():
+        if (fact := stories.NEEDED.get(row.kind)) and fact not in told:
+            raise InputError(
+                f"What follows the {row.kind} {row.id} needs the vendor's id of it: resolve it by itself, "
+                f"with --result {fact}=ID, as the vendor shows it. Nothing was changed."
+            )
 
 
 def _pairs(typed: list[str]) -> dict[str, str]:
@@ -202,7 +202,19 @@ def _pairs(typed: list[str]) -> dict[str, str]:
 
 def _data(row: Operation) -> dict[str, Any]:
     """What is told about an operation. Its target is left out: for some kinds it is a worker."""
-    names = ("id", "kind", "state", "run_id", "unit_id", "agent_id", "after_id", "amount_minor", "currency", "attempts")
+    names = (
+        "id",
+        "kind",
+        "state",
+        "run_id",
+        "unit_id",
+        "agent_id",
+        "worker_id",
+        "after_id",
+        "amount_minor",
+        "currency",
+        "attempts",
+    )
     times = ("created_at", "next_at", "first_sent_at", "last_sent_at", "settled_at")
     return {name: getattr(row, name) for name in (*names, *times, "hold", "reason", "note")}
 

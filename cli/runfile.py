@@ -25,6 +25,7 @@ from pydantic_core import ErrorDetails
 from cli import money, units
 from cli.document import Document, canonical, load
 from cli.failure import InputError
+from models.requirement import Requirement
 from tasks.runs import Spec
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -80,6 +81,8 @@ class RunFile(BaseModel):
     """Where the rows are, relative to the run file."""
     units_per_assignment: Annotated[int, Field(ge=1, le=1000)] = 1
     maximum_units_per_worker: Annotated[int, Field(ge=1, le=1000)] = 1
+    qualifications: list[Requirement] = []
+    """What workers must have been granted to take a place; all of it."""
     refill: bool = False
     """Whether a rejected place may be taken by somebody else while people are recruited."""
     provider: dict[str, Any] = {}

@@ -5,8 +5,11 @@ from models.assignment import Assignment
 from models.attempt import Attempt
 from models.clock import Clock
 from models.discrepancy import Discrepancy
+from models.granted_qualification import GrantedQualification
+from models.group import Group
 from models.operation import Operation
 from models.project import Project
+from models.qualification import Qualification
 from models.requester import Requester
 from models.task import Task
 from models.task_run import TaskRun
@@ -20,8 +23,11 @@ __all__ = [
     "Attempt",
     "Clock",
     "Discrepancy",
+    "GrantedQualification",
+    "Group",
     "Operation",
     "Project",
+    "Qualification",
     "Requester",
     "Task",
     "TaskRun",

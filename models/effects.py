@@ -13,6 +13,7 @@ from sqlalchemy.sql.expression import literal
 from models.agent import Agent
 from models.clock import now
 from models.discrepancy import Finding, report
+from models.group import Group
 from models.operation import Operation
 from models.recruit import expire_units
 from models.session import UNSEEN
@@ -72,6 +73,14 @@ def _stopped(session: Session, operations: Sequence[Operation]) -> None:
         stopped(session, run_id)
 
 
+def _grouped(session: Session, operations: Sequence[Operation]) -> None:
+    """What the vendor calls a group that it made."""
+    for operation in operations:
+        if vendor_id := (operation.result or {}).get("group_id"):
+            made = update(Group).where(Group.id == UUID(operation.target))
+            session.execute(made.values(vendor_id=vendor_id), execution_options=UNSEEN)
+
+
 def recruiting(session: Session, run_ids: Collection[UUID | None]) -> None:
     """The vendor lets people in again, whatever we believed."""
     again = update(TaskRun).where(TaskRun.id.in_(run_ids), TaskRun.facts.has_key("stopped"))
@@ -103,4 +112,5 @@ _EFFECTS: dict[str, Callable[[Session, Sequence[Operation]], None]] = {
     "approve": _approved,
     "reject": _rejected,
     "stop": _stopped,
+    "group": _grouped,
 }

@@ -35,6 +35,11 @@ def worker_id(provider_type: str, name: str) -> UUID:
     return identity("worker", provider_type, name)
 
 
+def group_id(requester: UUID, name: str) -> UUID:
+    """A group is known by its name within an account."""
+    return identity("group", requester, name)
+
+
 def agent_id(requester: UUID, submission: str) -> UUID:
     """An agent is one submission of an account."""
     return identity("agent", requester, submission)

@@ -88,6 +88,7 @@ class Operation(Base):
         Index(None, "run_id", "state"),
         Index(None, "agent_id"),
         Index(None, "unit_id"),
+        Index(None, "worker_id"),
     )
 
     requester_id: Mapped[UUID] = mapped_column(ForeignKey("requester.id"))
@@ -101,6 +102,7 @@ class Operation(Base):
     run_id: Mapped[UUID | None] = mapped_column(ForeignKey("task_run.id"))
     unit_id: Mapped[UUID | None] = mapped_column(ForeignKey("unit.id"))
     agent_id: Mapped[UUID | None] = mapped_column(ForeignKey("agent.id"))
+    worker_id: Mapped[UUID | None] = mapped_column(ForeignKey("worker.id"))
     after_id: Mapped[UUID | None] = mapped_column(ForeignKey("operation.id"))
     """The operation that must be confirmed first."""
 

@@ -47,6 +47,7 @@ class Intent:
     run_id: UUID | None = None
     unit_id: UUID | None = None
     agent_id: UUID | None = None
+    worker_id: UUID | None = None
     after_id: UUID | None = None
     hold: str | None = None
 

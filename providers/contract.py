@@ -76,7 +76,7 @@ class Request:
     body: Mapping[str, Any]
     """Our intent, frozen when it was planned."""
     facts: Mapping[str, Any] = field(default_factory=dict)
-    """Vendor ids learnt since: the run's and the agent's."""
+    """Vendor ids known since: the account's, the run's, the agent's, the `worker`'s, and `groups` by our ids."""
     amount_minor: int | None = None
     currency: str | None = None
     sandbox: bool | None = None

@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from models import plan, review
+from models import membership, plan, review
 from models.agent import Agent
 from models.attempt import Attempt, AttemptOutcome
 from models.clock import now
@@ -21,6 +21,7 @@ from models.settings import settings
 from models.status import IllegalMoveError, UnitStatus
 from models.task_run import TaskRun
 from models.unit import Unit
+from models.worker import Worker
 from tasks import engine
 
 _FALLEN = (State.REJECTED, State.CANCELLED)
@@ -153,7 +154,7 @@ def _refuse_a_gap(session: Session, operation: Operation) -> None:
 
 
 def _refuse_what_is_past(session: Session, operation: Operation) -> None:
-    """Nothing is offered after a run's end, and work that was decided on otherwise meanwhile stays so."""
+    """Nothing is offered after a run's end, and what was decided otherwise meanwhile stays so."""
     if operation.kind in OFFERS and operation.run_id is not None:
         run = session.get_one(TaskRun, operation.run_id)
         unit = session.get(Unit, operation.unit_id) if operation.unit_id else None
@@ -161,6 +162,9 @@ def _refuse_what_is_past(session: Session, operation: Operation) -> None:
             raise IllegalMoveError(f"Operation {operation.id} would offer work of run {run.name!r}, which is expired.")
     if operation.agent_id is not None:
         review.assert_undecided(session, session.get_one(Agent, operation.agent_id), operation)
+    if operation.worker_id is not None:
+        session.get_one(Worker, operation.worker_id, with_for_update={"key_share": True})
+        membership.assert_last(session, operation)
 
 
 def _refuse_what_is_on_its_way(session: Session, operation: Operation) -> None:

@@ -10,14 +10,20 @@ from sqlalchemy.orm import Session
 from models.agent import Agent
 from models.attempt import Attempt, AttemptOutcome
 from models.clock import now
+from models.group import Group
 from models.operation import Operation
 from models.task_run import TaskRun
+from models.worker import Worker
 from providers.contract import Request
 from tasks.verdict import History
+
+GROUPS = ("group", "let_in", "keep_out")
+"""Parts of a body that name groups by their ids here."""
 
 
 def to_requests(session: Session, rows: Sequence[Operation]) -> list[Request]:
     """Rows as the vendor layer sees them: the frozen intent, and the vendor ids learnt since."""
+    people = _people(session, rows)
     runs = _facts(session, TaskRun, {row.run_id for row in rows})
     agents = _facts(session, Agent, {row.agent_id for row in rows})
     sandboxes: dict[UUID | None, bool] = dict(
@@ -29,7 +35,12 @@ def to_requests(session: Session, rows: Sequence[Operation]) -> list[Request]:
             kind=row.kind,
             target=row.target,
             body=row.body,
-            facts={**runs.get(row.run_id, {}), **agents.get(row.agent_id, {})},
+            facts={
+                **row.requester.facts,
+                **runs.get(row.run_id, {}),
+                **agents.get(row.agent_id, {}),
+                **people.get(row.id, {}),
+            },
             amount_minor=row.amount_minor,
             currency=row.currency,
             sandbox=sandboxes.get(row.run_id),
@@ -37,6 +48,19 @@ def to_requests(session: Session, rows: Sequence[Operation]) -> list[Request]:
         )
         for row in rows
     ]
+
+
+def _people(session: Session, rows: Sequence[Operation]) -> dict[UUID, dict[str, Any]]:
+    """Of operations about workers and groups: the vendor's names of both."""
+    about = [row for row in rows if row.worker_id is not None or any(map(row.body.get, GROUPS))]
+    if not about:
+        return {}
+    accounts = {row.requester_id for row in about}
+    made = select(Group.id, Group.vendor_id).where(Group.requester_id.in_(accounts), Group.vendor_id.isnot(None))
+    groups = {str(key): vendor_id for key, vendor_id in session.execute(made)}
+    named = select(Worker.id, Worker.name).where(Worker.id.in_({row.worker_id for row in about}))
+    names: dict[UUID | None, str] = dict(session.execute(named).all())
+    return {row.id: {"groups": groups, "worker": names.get(row.worker_id)} for row in about}
 
 
 def _facts(session: Session, table: type[TaskRun | Agent], ids: set[UUID | None]) -> dict[UUID | None, dict[str, Any]]:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from providers.contract import Absent, Accepted, Done, Kind, Outcome, Repeat, Request
 from providers.errors import NotSentError, ProviderError, RejectedError, UnknownError
 from providers.outcome import NotFoundError
-from providers.prolific import evidence, mapping
+from providers.prolific import evidence, groups, mapping
 from providers.prolific.client import Client
 from providers.prolific.reads import states
 from providers.prolific.shapes import Listed
@@ -25,6 +25,13 @@ KINDS: Mapping[str, Kind] = {
         Kind("stop", Repeat.ABSORBING, urgent=True),
         Kind("pause", Repeat.ABSORBING, urgent=True),
         Kind("resume", Repeat.ABSORBING),
+        Kind("group", Repeat.READ_BACK, resend_when_absent=True),
+        Kind("block", Repeat.ABSORBING, batch=100, urgent=True),
+        Kind("unblock", Repeat.ABSORBING, batch=100, urgent=True),
+        Kind("grant", Repeat.ABSORBING, batch=100, urgent=True),
+        # What is in doubt goes to a person long before the 30 days are over for which messages are listed.
+        Kind("message", Repeat.READ_BACK, resend_when_absent=True),
+        Kind("revoke", Repeat.ABSORBING, batch=100, urgent=True),
     )
 }
 
@@ -49,7 +56,9 @@ def find(client: Client, kind: str, requests: Sequence[Request]) -> Sequence[Out
 
 def _send_draft(client: Client, requests: Sequence[Request]) -> Sequence[Outcome]:
     (request,) = requests
-    return [evidence.drafted(request, client.create_study(mapping.study(request.id, request.body)))]
+    return [
+        evidence.drafted(request, client.create_study(mapping.study(request.id, request.body, groups.filters(request))))
+    ]
 
 
 def _find_draft(client: Client, requests: Sequence[Request]) -> Sequence[Outcome]:
@@ -183,6 +192,18 @@ def _find_turn(client: Client, requests: Sequence[Request]) -> Sequence[Outcome]
     return [evidence.turned(request.kind, client.study(_study_of(request)).status) for request in requests]
 
 
+def _send_message(client: Client, requests: Sequence[Request]) -> Sequence[Outcome]:
+    (request,) = requests
+    text = mapping.message(request.id, request.body["text"])
+    client.send_message(request.facts["worker"], _study_of(request), text)
+    return [Done()]
+
+
+def _find_message(client: Client, requests: Sequence[Request]) -> Sequence[Outcome]:
+    texts = {worker: client.messages(worker) for worker in {request.facts["worker"] for request in requests}}
+    return [evidence.told(request, texts[request.facts["worker"]]) for request in requests]
+
+
 def _study_of(request: Request) -> str:
     study = request.facts.get("study_id")
     if isinstance(study, str):
@@ -200,6 +221,12 @@ _SEND: Mapping[str, _Calls] = {
     "stop": _send_stop,
     "pause": _send_turn,
     "resume": _send_turn,
+    "group": groups.make,
+    "block": groups.join,
+    "unblock": groups.leave,
+    "grant": groups.join,
+    "revoke": groups.leave,
+    "message": _send_message,
 }
 _FIND: Mapping[str, _Calls] = {
     "draft": _find_draft,
@@ -210,4 +237,10 @@ _FIND: Mapping[str, _Calls] = {
     "stop": _find_stop,
     "pause": _find_turn,
     "resume": _find_turn,
+    "group": groups.find,
+    "block": groups.joined,
+    "unblock": groups.left,
+    "grant": groups.joined,
+    "revoke": groups.left,
+    "message": _find_message,
 }

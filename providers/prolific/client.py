@@ -19,7 +19,7 @@ from providers.credential import resolve
 from providers.errors import AccountError, RejectedError, UnknownError
 from providers.outcome import NotFoundError
 from providers.prolific import shapes
-from providers.prolific.shapes import Balance, Decided, Draft, Listed, Study, Submission, T, Visit, read
+from providers.prolific.shapes import Balance, Decided, Draft, Listed, Named, Study, Submission, T, Visit, read
 
 REAL = "https://api.prolific.com"
 PAGE = 100
@@ -84,7 +84,7 @@ class Client:
 
     def _ids(self, path: str) -> list[str]:
         answer = self._call("GET", path)
-        return [one.id for one in read(shapes.KNOWN, answer.get("results") if isinstance(answer, dict) else None)]
+        return [one.id for one in read(shapes.KNOWN, _results(answer))]
 
     def balance(self, workspace: str) -> Balance:
         """What the workspace can still spend."""
@@ -158,6 +158,44 @@ class Client:
         """Ask for the approval of many submissions; the answer only says that it was asked for."""
         self._call("POST", "submissions/bulk-approve/", json={"submission_ids": [_safe(one) for one in submissions]})
 
+    def groups(self, workspace: str) -> list[Named]:
+        """The participant groups of a workspace that were not deleted."""
+        asked = {"workspace_id": _safe(workspace), "active": "true"}
+        answer = self._call("GET", "participant-groups/", params=asked)
+        return [one for one in read(shapes.GROUPS, _results(answer)) if not one.is_deleted]
+
+    def create_group(self, workspace: str, name: str) -> str:
+        """A new participant group without members; each call adds one."""
+        return read(
+            shapes.GROUP, self._call("POST", "participant-groups/", json={"workspace_id": workspace, "name": name})
+        ).id
+
+    def members(self, group: str) -> set[str]:
+        """Everybody in a participant group."""
+        return self._members("GET", group, None)
+
+    def add_members(self, group: str, participants: Sequence[str]) -> set[str]:
+        """Put participants in a group, and tell who is in it then; who was in it before is no error."""
+        return self._members("POST", group, {"participant_ids": list(participants)})
+
+    def remove_members(self, group: str, participants: Sequence[str]) -> set[str]:
+        """Take participants out of a group, and tell who is in it then; who was not in it is no error."""
+        return self._members("DELETE", group, {"participant_ids": list(participants)})
+
+    def send_message(self, participant: str, study: str, text: str) -> None:
+        """Let a participant read a text about a study; each call adds a message."""
+        wish = {"recipient_id": participant, "body": text, "study_id": study}
+        self._call("POST", "messages/", json=wish)
+
+    def messages(self, participant: str) -> list[str]:
+        """What was written to and by a participant in the last 30 days."""
+        answer = self._call("GET", "messages/", params={"user_id": _safe(participant)})
+        return [one.body for one in read(shapes.MESSAGES, _results(answer))]
+
+    def _members(self, method: str, group: str, json: object) -> set[str]:
+        answer = self._call(method, f"participant-groups/{_safe(group)}/participants/", json=json)
+        return {one.participant for one in read(shapes.MEMBERS, _results(answer))}
+
     def _pages(self, path: str, rows: TypeAdapter[list[T]], query: Mapping[str, str | int]) -> Iterator[list[T]]:
         """Pages are numbered, never followed by link: an address in an answer gets no token.
 
@@ -195,6 +233,10 @@ class Client:
                 raise
             reason = str(refusal)
         raise AccountError(f"{reason} Add funds to the workspace at Prolific, then resume the account.")
+
+
+def _results(answer: object) -> object:
+    return answer.get("results") if isinstance(answer, dict) else None
 
 
 def _continues(listing: Mapping[str, Any]) -> bool | None:

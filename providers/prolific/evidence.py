@@ -1,5 +1,7 @@
 """What Prolific shows of a study or a submission goes in, what it proves of our operation comes out; pure functions."""
 
+from collections.abc import Container, Iterable
+
 from providers.contract import Absent, Accepted, Done, Outcome, Request
 from providers.errors import NotSentError, RejectedError, UnknownError
 from providers.outcome import redacted
@@ -72,6 +74,16 @@ def turned(kind: str, status: str) -> Outcome:
         return RejectedError(f"The study is {status} at Prolific, so there is nothing to {kind}.")
     wanted = "PAUSED" if kind == "pause" else "ACTIVE"
     return Done() if status == wanted else Absent()
+
+
+def member(request: Request, members: Container[str], *, wanted: bool) -> Outcome:
+    """What a group's members prove about somebody who should be in it, or should not."""
+    return Done() if (request.facts["worker"] in members) == wanted else Absent()
+
+
+def told(request: Request, texts: Iterable[str]) -> Outcome:
+    """A message is there when one with its reference is."""
+    return Done() if any(mapping.reference(request.id) in text for text in texts) else Absent()
 
 
 def recruits(status: str) -> bool:

@@ -4,7 +4,7 @@ Facts are those of Prolific's OpenAPI document of February 2026.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import ROUND_HALF_UP, Decimal
 from functools import lru_cache
 from typing import Any
@@ -112,6 +112,16 @@ def internal_name(operation: UUID) -> str:
     return f"crowdops {operation}"
 
 
+def reference(operation: UUID) -> str:
+    """What a message is found by whose sending was not answered."""
+    return f"Ref. {operation.hex[:12]}"
+
+
+def message(operation: UUID, text: str) -> str:
+    """A text with its reference, which is the one thing about it that no other message has."""
+    return f"{text}\n\n{reference(operation)}"
+
+
 def page(url: str, door: str | None, **named: str) -> str:
     """The address of the task's page with what it needs to ask for a worker's data, and where (`door`)."""
     parts = urlsplit(url)
@@ -132,8 +142,8 @@ def task_link(url: str) -> str:
     return urlunsplit(parts._replace(query="&".join(filter(None, (parts.query, _PLACEHOLDERS)))))
 
 
-def study(operation: UUID, body: Mapping[str, Any]) -> dict[str, Any]:
-    """The draft of a study with one place, from the neutral fields of a run.
+def study(operation: UUID, body: Mapping[str, Any], filters: Sequence[Mapping[str, Any]] = ()) -> dict[str, Any]:
+    """The draft of a study with one place, from the neutral fields of a run; `filters` come on top of the run file's.
 
     Every completion code asks for a review: a code that approved by itself would pay without an operation.
     """
@@ -154,7 +164,8 @@ def study(operation: UUID, body: Mapping[str, Any]) -> dict[str, Any]:
     }
     if body.get("maximum_minutes") is not None:
         wanted["maximum_allowed_time"] = body["maximum_minutes"]
-    return wanted | {name: body[name] for name in OPTIONAL if body.get(name) is not None}
+    wanted |= {name: body[name] for name in OPTIONAL if body.get(name) is not None}
+    return wanted | {"filters": [*wanted["filters"], *filters]}
 
 
 def _code(code: str) -> dict[str, Any]:

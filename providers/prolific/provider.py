@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from models.agent import Agent
 from models.base import vendor_class
+from models.eligibility import door
 from models.operation import Operation
 from models.plan import Intent, plan
 from models.requester import Requester
@@ -113,9 +114,19 @@ class ProlificProvider(CrowdProvider):
             "maximum_units_per_worker": run.args.get("maximum_units_per_worker", 1),
             "project": run.requester.facts["project"],
         }
+        groups = door(run)
+        neutral |= {
+            "let_in": [str(group.id) for group in groups.let_in],
+            "keep_out": [str(group.id) for group in groups.keep_out],
+        }
         own = {name: value for name, value in run.args["provider"].items() if value is not None}
         wanted = Intent(
-            requester_id=run.requester_id, kind="draft", target=str(run.id), run_id=run.id, body=neutral | own
+            requester_id=run.requester_id,
+            kind="draft",
+            target=str(run.id),
+            run_id=run.id,
+            body=neutral | own,
+            after_id=groups.waits_for(session),
         )
         (draft,) = plan(session, [wanted])
         (publish,) = plan(session, [replace(wanted, kind="publish", body={}, after_id=draft.id)])

@@ -80,6 +80,26 @@ class Known(_Shape):
     id: Ident
 
 
+class Named(_Shape):
+    """A participant group, as lists show it."""
+
+    id: Ident
+    name: str
+    is_deleted: bool = False
+
+
+class Member(_Shape):
+    """Somebody in a participant group."""
+
+    participant: Ident = Field(validation_alias="participant_id")
+
+
+class Message(_Shape):
+    """What somebody wrote."""
+
+    body: str
+
+
 class Cost(_Shape):
     """What the calculator answers, fees and VAT included, in minor units."""
 
@@ -91,6 +111,8 @@ VISIT = TypeAdapter(Visit)
 DECIDED, SUBMISSIONS = TypeAdapter(Decided), TypeAdapter(list[Submission])
 BALANCE, COST = TypeAdapter(Balance), TypeAdapter(Cost)
 USER, KNOWN = TypeAdapter(Known), TypeAdapter(list[Known])
+GROUP, GROUPS, MEMBERS = TypeAdapter(Named), TypeAdapter(list[Named]), TypeAdapter(list[Member])
+MESSAGES = TypeAdapter(list[Message])
 COUNTS = TypeAdapter(dict[Word, Whole])
 
 

@@ -25,6 +25,7 @@ FROZEN = {
     "amount_minor": 1,
     "run_id": None,
     "unit_id": None,
+    "worker_id": uuid4(),
     "after_id": None,
 }
 

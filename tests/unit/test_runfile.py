@@ -282,3 +282,13 @@ def test_a_message_stays_readable_however_much_is_wrong(problems):
     told = problems(RUN, "left,right\n" + "1\n" * 1000)
     assert len(told) == 51
     assert told[-1] == "and 950 more"
+
+
+def test_what_workers_must_have_been_granted_is_read_and_what_makes_no_sense_is_told(read, problems):
+    asked = [{"name": "careful"}, {"name": "score", "comparator": "GreaterThan", "value": 80}]
+    spec = read(changed(qualifications=asked)).spec(sandbox=True)
+    assert [row["comparator"] for row in spec.args["qualifications"]] == ["Exists", "GreaterThan"]
+    (told,) = problems(changed(qualifications=[{"name": "score", "comparator": "GreaterThan"}]))
+    assert "GreaterThan needs one whole number as its value" in told
+    (told,) = problems(changed(qualifications=[{"name": "score", "comparator": "EqualTo", "valeu": 1, "value": 1}]))
+    assert "there is no such field" in told

@@ -16,10 +16,10 @@ GUARD = """
 CREATE FUNCTION operation_guard() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF (OLD.id, OLD.requester_id, OLD.kind, OLD.target, OLD.key, OLD.body, OLD.amount_minor, OLD.currency, OLD.run_id,
-        OLD.unit_id, OLD.agent_id, OLD.after_id)
+        OLD.unit_id, OLD.agent_id, OLD.worker_id, OLD.after_id)
        IS DISTINCT FROM
        (NEW.id, NEW.requester_id, NEW.kind, NEW.target, NEW.key, NEW.body, NEW.amount_minor, NEW.currency, NEW.run_id,
-        NEW.unit_id, NEW.agent_id, NEW.after_id) THEN
+        NEW.unit_id, NEW.agent_id, NEW.worker_id, NEW.after_id) THEN
         RAISE EXCEPTION 'operation % is frozen: its intent cannot be changed', OLD.id;
     END IF;
     IF OLD.state <> NEW.state AND (OLD.state || '>' || NEW.state) <> ALL (ARRAY[
@@ -181,6 +181,51 @@ def upgrade() -> None:
         sa.UniqueConstraint("finding", "subject", "detail", name=op.f("uq_discrepancy_finding_subject_detail")),
     )
     op.create_table(
+        "qualification",
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("crowdops_now()"), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_qualification")),
+        sa.UniqueConstraint("name", name=op.f("uq_qualification_name")),
+    )
+    op.create_table(
+        "worker_group",
+        sa.Column("requester_id", sa.Uuid(), nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("vendor_id", sa.String(), nullable=True),
+        sa.Column("qualification_id", sa.Uuid(), nullable=True),
+        sa.Column("requirement", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("crowdops_now()"), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["qualification_id"], ["qualification.id"], name=op.f("fk_worker_group_qualification_id")
+        ),
+        sa.ForeignKeyConstraint(["requester_id"], ["requester.id"], name=op.f("fk_worker_group_requester_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_worker_group")),
+        sa.UniqueConstraint("requester_id", "name", name=op.f("uq_worker_group_requester_id_name")),
+    )
+    op.create_index(op.f("ix_worker_group_qualification_id"), "worker_group", ["qualification_id"], unique=False)
+    op.create_table(
+        "granted_qualification",
+        sa.Column("worker_id", sa.Uuid(), nullable=False),
+        sa.Column("qualification_id", sa.Uuid(), nullable=False),
+        sa.Column("value", sa.BigInteger(), nullable=False),
+        sa.Column("updated_at", sa.DateTime(timezone=True), server_default=sa.text("crowdops_now()"), nullable=False),
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("crowdops_now()"), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["qualification_id"], ["qualification.id"], name=op.f("fk_granted_qualification_qualification_id")
+        ),
+        sa.ForeignKeyConstraint(["worker_id"], ["worker.id"], name=op.f("fk_granted_qualification_worker_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_granted_qualification")),
+        sa.UniqueConstraint(
+            "worker_id", "qualification_id", name=op.f("uq_granted_qualification_worker_id_qualification_id")
+        ),
+    )
+    op.create_index(
+        op.f("ix_granted_qualification_qualification_id"), "granted_qualification", ["qualification_id"], unique=False
+    )
+    op.create_table(
         "task",
         sa.Column("project_id", sa.Uuid(), nullable=False),
         sa.Column("name", sa.String(), nullable=False),
@@ -335,6 +380,7 @@ def upgrade() -> None:
         sa.Column("run_id", sa.Uuid(), nullable=True),
         sa.Column("unit_id", sa.Uuid(), nullable=True),
         sa.Column("agent_id", sa.Uuid(), nullable=True),
+        sa.Column("worker_id", sa.Uuid(), nullable=True),
         sa.Column("after_id", sa.Uuid(), nullable=True),
         sa.Column(
             "state",
@@ -386,6 +432,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["requester_id"], ["requester.id"], name=op.f("fk_operation_requester_id")),
         sa.ForeignKeyConstraint(["run_id"], ["task_run.id"], name=op.f("fk_operation_run_id")),
         sa.ForeignKeyConstraint(["unit_id"], ["unit.id"], name=op.f("fk_operation_unit_id")),
+        sa.ForeignKeyConstraint(["worker_id"], ["worker.id"], name=op.f("fk_operation_worker_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_operation")),
         sa.UniqueConstraint(
             "requester_id", "kind", "target", "key", name=op.f("uq_operation_requester_id_kind_target_key")
@@ -419,6 +466,7 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_operation_run_id_state"), "operation", ["run_id", "state"], unique=False)
     op.create_index(op.f("ix_operation_unit_id"), "operation", ["unit_id"], unique=False)
+    op.create_index(op.f("ix_operation_worker_id"), "operation", ["worker_id"], unique=False)
     op.create_foreign_key("fk_unit_agent_id", "unit", "agent", ["agent_id"], ["id"])
     op.execute("INSERT INTO clock (id, ahead) VALUES (gen_random_uuid(), interval '0')")
     op.execute(GUARD)

@@ -6,8 +6,10 @@ import pytest
 from sqlalchemy import update
 
 from models.agent import Agent
+from models.group import Group
 from models.operation import Operation, State
 from models.session import transaction
+from models.worker import Worker
 from tasks import claims
 from tests.integration.scene import DECISION
 
@@ -144,6 +146,16 @@ def test_a_draft_is_not_confirmed_without_its_study(crowdops, scene):
     assert scene.only("draft").state is State.REVIEW
     crowdops("ops", "resolve", draft.id, "confirmed", "--note", "x", "--result", "study_id=s1")
     assert scene.study(run) == "s1"
+
+
+def test_a_group_is_not_confirmed_without_the_vendors_id_of_it(crowdops, scene):
+    scene.completed(scene.live(1))
+    crowdops("worker", "block", scene.all(Worker)[0].id, "--reason", "spam")
+    made = in_review(scene.only("group"))
+    assert "--result group_id=ID" in crowdops("ops", "explain", made.id)
+    assert "--result group_id=ID" in crowdops("ops", "resolve", made.id, "confirmed", "--note", "x", code=2)
+    crowdops("ops", "resolve", made.id, "confirmed", "--note", "x", "--result", "group_id=g1")
+    assert scene.all(Group)[0].vendor_id == "g1"
 
 
 def test_an_operation_is_cancelled_only_while_nobody_has_taken_it(crowdops, scene):
