@@ -113,6 +113,9 @@ def _move_into(home: Path) -> None:
     profile = "quick" if foreign in LOCAL else "production"
     os.environ["CROWDOPS_HOME"] = str(home)
     os.environ.setdefault("CROWDOPS_PROFILE", profile)
+    if foreign in LOCAL:
+        # A run of whose time-outs nobody comes back any more is seen to be over in a full listing only.
+        os.environ.setdefault("CROWDOPS_TIMING__FULL_EVERY", "5")
     settings.cache_clear()
 
 

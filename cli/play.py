@@ -75,10 +75,10 @@ def follow(play: Play, progress: Progress | None) -> None:
 
 def _act(play: Play, whole: Snapshot, half: Snapshot) -> None:
     _revive(play)
+    _expire(play, half)
     _reject(play, whole)
     if _approve(play, whole):
         _kill(play)
-    _expire(play, half)
     with transaction() as session:
         review.approve(session.get_one(TaskRun, play.half), _undecided(session, play.half))
     dispatch.wake()
@@ -143,5 +143,6 @@ def _expire(play: Play, seen: Snapshot) -> None:
         return
     with transaction() as session:
         recruit.expire(session.get_one(TaskRun, play.half))
+    dispatch.wake()
     play.expired = True
     play.tell(f"Expired {seen.name}: {seen.at_work} people are at work, and nobody has {left} of {seen.total} units.")
