@@ -9,6 +9,7 @@ from models.status import UnitStatus
 WORDS = {
     "draft": "studies drafted",
     "publish": "studies published",
+    "places": "places",
     "stop": "studies stopped",
     "approve": "approvals",
     "reject": "rejections",
@@ -65,23 +66,26 @@ def _endings(made: Report) -> None:
 
 def _units(made: Report) -> None:
     """One line a run, and why what was not accepted was not."""
-    columns = ["run", "units", *ENDS, "launched again", "late", "decided in the vendor's pages"]
+    columns = ["run", "units", *ENDS, "returned and taken again", "late", "decided in the vendor's pages"]
     lines = []
     for run in dict.fromkeys(one.run for one in made.units):
         mine = [one for one in made.units if one.run == run]
         ends = [sum(one.status is status for one in mine) for status in ENDS]
         notes = [
-            sum(one.gave_back > 0 for one in mine),
+            sum(one.gave_back > 0 and one.status is not UnitStatus.EXPIRED for one in mine),
             sum(one.late for one in mine),
             sum(one.by_hand for one in mine),
         ]
         lines.append((run, len(mine), *ends, *notes))
     console.table(columns, lines, title="Units")
-    console.table(["run", "status", "units", "why"], fate.grouped(made.units), title="\nWhy they are not accepted")
+    title = "\nThose that were not accepted, or not planned"
+    console.table(["run", "status", "units", "why"], fate.grouped(made.units), title=title)
 
 
 def _kinds(made: Report) -> list[str]:
-    return list(dict.fromkeys([*made.ours, *made.theirs]))
+    """In the order of `WORDS`, and any other after them."""
+    there = made.ours.keys() | made.theirs.keys()
+    return [kind for kind in WORDS if kind in there] + sorted(there - WORDS.keys())
 
 
 def _calls(made: Report) -> None:
