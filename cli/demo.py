@@ -143,7 +143,7 @@ def _perform(vendor: Stage, units: int, *, keep: bool, as_json: bool, began: flo
             fleet.start(name)
         door.wait()
         whole, half = _launch(vendor, units)
-        play = Play(whole, half, fleet, rejects=vendor.simulated)
+        play = Play(whole, half, units, fleet, rejects=vendor.simulated)
         with nullcontext(None) if as_json else Progress() as progress:
             follow(play, progress)
         made = report(play.runs, vendor, play.decided)

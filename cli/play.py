@@ -38,6 +38,8 @@ class Play:
 
     whole: UUID
     half: UUID
+    units: int
+    """How many units the longer run was planned with; those that come on top of them move no goal."""
     fleet: Fleet
     rejects: bool
     """Whether work is rejected for show: not where real people did it."""
@@ -76,7 +78,7 @@ def follow(play: Play, progress: Progress | None) -> None:
 def _act(play: Play, whole: Snapshot, half: Snapshot) -> None:
     _revive(play)
     _expire(play, half)
-    _reject(play, whole)
+    _reject(play)
     if _approve(play, whole):
         _kill(play)
     with transaction() as session:
@@ -101,9 +103,9 @@ def _undecided(session: Session, run_id: UUID, most: int | None = None) -> Seque
     return session.scalars(unasked.limit(most).with_for_update(of=Agent, key_share=True)).all()
 
 
-def _reject(play: Play, seen: Snapshot) -> None:
+def _reject(play: Play) -> None:
     """Refuse one batch, as `crowdops review reject` does; it waits until nobody is recruited any more."""
-    wanted = int(seen.total * REJECTED) if play.rejects else 0
+    wanted = int(play.units * REJECTED) if play.rejects else 0
     with transaction() as session:
         agents = _undecided(session, play.whole, wanted)
         if not wanted or len(agents) < wanted:
@@ -115,7 +117,7 @@ def _reject(play: Play, seen: Snapshot) -> None:
 
 def _approve(play: Play, seen: Snapshot) -> bool:
     """Approve what came in, as `crowdops review approve` does, up to the next kill; True when that is due."""
-    before, upto = (ceil(seen.total * share) for share in (0, *KILL_AT, 1)[play.killed : play.killed + 2])
+    before, upto = (ceil(play.units * share) for share in (0, *KILL_AT, 1)[play.killed : play.killed + 2])
     if play.rejects or seen.approved < before:
         return False
     asked = seen.approved + seen.approving
