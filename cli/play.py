@@ -22,6 +22,8 @@ from tasks import dispatch
 
 KILL_AT = (0.15, 0.5)
 """Shares of the units whose approval is asked for when a worker is killed; the rest waits until those are through."""
+EXPIRE_AT = 1 / 3
+"""The share of the shorter run that is taken when it is expired; more are let in before the vendor has stopped it."""
 REJECTED = 0.08
 """The share of the longer run whose work is rejected."""
 CATEGORY = "LOW_EFFORT"
@@ -139,9 +141,9 @@ def _kill(play: Play) -> None:
 
 
 def _expire(play: Play, seen: Snapshot) -> None:
-    """End the second run once half of it was taken, while people are at work, as `crowdops run expire` does."""
+    """End the second run long before all of it is taken, while people are at work, as `crowdops run expire` does."""
     left = seen.units.get(UnitStatus.CREATED, 0) + seen.units.get(UnitStatus.LAUNCHED, 0)
-    if play.expired or not seen.at_work or left > seen.total / 2:
+    if play.expired or not seen.at_work or left > seen.total * (1 - EXPIRE_AT):
         return
     with transaction() as session:
         recruit.expire(session.get_one(TaskRun, play.half))

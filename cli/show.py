@@ -66,7 +66,7 @@ def _endings(made: Report) -> None:
 
 def _units(made: Report) -> None:
     """One line a run, and why what was not accepted was not."""
-    columns = ["run", "units", *ENDS, "returned and taken again", "late", "decided in the vendor's pages"]
+    columns = ["run", "units", *ENDS, "given back, taken again", "late", "in the vendor's pages"]
     lines = []
     for run in dict.fromkeys(one.run for one in made.units):
         mine = [one for one in made.units if one.run == run]
