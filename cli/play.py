@@ -83,9 +83,7 @@ def _act(play: Play, whole: Snapshot, half: Snapshot) -> None:
     _reject(play)
     if _approve(play, whole):
         _kill(play)
-    with transaction() as session:
-        review.approve(session.get_one(TaskRun, play.half), _undecided(session, play.half))
-    dispatch.wake()
+    _accept(play.half)
     for one in (decided for run in play.runs for decided in person.decide(run)):
         play.decided.append(one)
         play.tell(one.told)
@@ -123,15 +121,22 @@ def _approve(play: Play, seen: Snapshot) -> bool:
     if play.rejects or seen.approved < before:
         return False
     asked = seen.approved + seen.approving
+    accepted = _accept(play.whole, max(0, upto - asked))
+    return play.killed < len(KILL_AT) and asked + accepted >= upto
+
+
+def _accept(run_id: UUID, most: int | None = None) -> int:
+    """Approve up to so many; how many they were."""
     with transaction() as session:
-        agents = _undecided(session, play.whole, max(0, upto - asked))
-        review.approve(session.get_one(TaskRun, play.whole), agents)
-    return play.killed < len(KILL_AT) and asked + len(agents) >= upto
+        agents = _undecided(session, run_id, most)
+        review.approve(session.get_one(TaskRun, run_id), agents)
+    if agents:
+        dispatch.wake()
+    return len(agents)
 
 
 def _kill(play: Play) -> None:
     """End the worker in the middle of something, and start another."""
-    dispatch.wake()
     with transaction() as session:
         left = sum(run.open for run in snapshots(session, play.runs))
     pid = play.fleet.kill("worker")
