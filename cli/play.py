@@ -22,8 +22,8 @@ from tasks import dispatch
 
 KILL_AT = (0.15, 0.5)
 """Shares of the units whose approval is asked for when a worker is killed; the rest waits until those are through."""
-EXPIRE_AT = 1 / 3
-"""The share of the shorter run that is taken when it is expired; more are let in before the vendor has stopped it."""
+EXPIRE_AT = 0.2
+"""The share of the shorter run that is seen taken when it is expired; about half is, when the vendor has stopped it."""
 REJECTED = 0.08
 """The share of the longer run whose work is rejected."""
 CATEGORY = "LOW_EFFORT"

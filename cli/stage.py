@@ -25,7 +25,7 @@ TRIES, PAUSE = 20, 0.25
 """How often a read that fails is made, and the seconds in between."""
 SPEED = 180
 """Simulated seconds in one of ours: a quarter of an hour for the task is five seconds."""
-FILLING, MOST = 12, 12
+FILLING, MOST = 12, 10
 """Seconds of ours in which the crowd would fill the longer run, and how many people come in one of them at most."""
 HABITS = {"returns": 0.06, "time_outs": 0.03, "late": 0.03, "no_shows": 0.02, "hand_approvals": 0.05}
 """Shares of the crowd, and of the work that somebody approves in the vendor's pages."""
