@@ -21,7 +21,7 @@ import typer
 from cli import console, door, flower, launch, place, runfile, servers, show
 from cli.failure import InputError
 from cli.fleet import Fleet, checkout
-from cli.play import Play, follow
+from cli.play import REJECTED, Play, follow
 from cli.report import Report, report
 from cli.stage import CREDENTIAL, Stage, patiently, stage
 from cli.watch import Progress
@@ -143,7 +143,7 @@ def _perform(vendor: Stage, units: int, *, keep: bool, as_json: bool, began: flo
             fleet.start(name)
         door.wait()
         whole, half = _launch(vendor, units)
-        play = Play(whole, half, units, fleet, rejects=vendor.simulated)
+        play = Play(whole, half, units, fleet, to_reject=int(units * REJECTED) if vendor.simulated else 0)
         with nullcontext(None) if as_json else Progress() as progress:
             follow(play, progress)
         made = report(play.runs, vendor, play.decided)

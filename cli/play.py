@@ -25,7 +25,7 @@ KILL_AT = (0.15, 0.5)
 EXPIRE_AT = 0.2
 """The share of the shorter run that is seen taken when it is expired; about half is, when the vendor has stopped it."""
 REJECTED = 0.08
-"""The share of the longer run whose work is rejected."""
+"""The share of the longer run whose work is rejected for show: not where real people did it."""
 CATEGORY = "LOW_EFFORT"
 MESSAGE = "The description is a single word, although two to four whole sentences of plain English were asked for."
 PATIENCE = 240
@@ -43,8 +43,8 @@ class Play:
     units: int
     """How many units the longer run was planned with; those that come on top of them move no goal."""
     fleet: Fleet
-    rejects: bool
-    """Whether work is rejected for show: not where real people did it."""
+    to_reject: int
+    """How much work is still to be rejected, before any is approved."""
     killed: int = 0
     expired: bool = False
     decided: list[person.Decided] = field(default_factory=list)
@@ -84,7 +84,7 @@ def _act(play: Play, whole: Snapshot, half: Snapshot) -> None:
     if _approve(play, whole):
         _kill(play)
     _accept(play.half)
-    for one in (decided for run in play.runs for decided in person.decide(run)):
+    for one in person.decide(play.whole):
         play.decided.append(one)
         play.tell(one.told)
 
@@ -105,20 +105,20 @@ def _undecided(session: Session, run_id: UUID, most: int | None = None) -> Seque
 
 def _reject(play: Play) -> None:
     """Refuse one batch, as `crowdops review reject` does; it waits until nobody is recruited any more."""
-    wanted = int(play.units * REJECTED) if play.rejects else 0
+    wanted = play.to_reject
     with transaction() as session:
         agents = _undecided(session, play.whole, wanted)
         if not wanted or len(agents) < wanted:
             return
         review.reject(session.get_one(TaskRun, play.whole), agents, CATEGORY, MESSAGE)
-    play.rejects = False
+    play.to_reject = 0
     play.tell(f"Rejected the work of {console.counted(wanted, 'agent')} as {CATEGORY}; that waits for the run's end.")
 
 
 def _approve(play: Play, seen: Snapshot) -> bool:
     """Approve what came in, as `crowdops review approve` does, up to the next kill; True when that is due."""
     before, upto = (ceil(play.units * share) for share in (0, *KILL_AT, 1)[play.killed : play.killed + 2])
-    if play.rejects or seen.approved < before:
+    if play.to_reject or seen.approved < before:
         return False
     asked = seen.approved + seen.approving
     accepted = _accept(play.whole, max(0, upto - asked))
