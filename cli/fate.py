@@ -64,30 +64,31 @@ def rows(session: Session, run: TaskRun) -> Rows:
 
 def fates(held: Rows, by_hand: Collection[str], speed: float) -> list[Fate]:
     """Explain each unit; `by_hand` are submissions decided on in the vendor's pages, `speed` is that of its clock."""
-    seconds = held.run.args["maximum_minutes"] and held.run.args["maximum_minutes"] * 60 / speed
     # The vendor lets nobody in for a place that comes back, while somebody beyond the plan holds one.
     room = sum(unit.index <= SURPLUS for unit in held.units)
     told = []
     for unit in held.units:
-        agent = held.agents.get(unit.agent_id) if unit.agent_id else None
-        left = Counter(GAVE_BACK[go.status] for go in held.goes[unit.id] if go.status in GAVE_BACK)
-        hand = agent is not None and agent.submission in by_hand
-        why = _why(held, unit, agent, left, hand=hand, room=room > 0)
+        told.append(_fate(held, unit, by_hand, speed, room=room > 0))
         room -= unit.status is UnitStatus.EXPIRED and not held.run.is_expired
-        told.append(
-            Fate(
-                run=held.run.name,
-                unit=unit.id,
-                status=unit.status,
-                why=why or WRONG,
-                explained=why is not None,
-                gave_back=left.total(),
-                late=agent is not None and _is_late(agent, seconds),
-                by_hand=hand,
-                surplus=unit.index <= SURPLUS,
-            )
-        )
     return told
+
+
+def _fate(held: Rows, unit: Unit, by_hand: Collection[str], speed: float, *, room: bool) -> Fate:
+    agent = held.agents.get(unit.agent_id) if unit.agent_id else None
+    left = Counter(GAVE_BACK[go.status] for go in held.goes[unit.id] if go.status in GAVE_BACK)
+    hand = agent is not None and agent.submission in by_hand
+    why = _why(held, unit, agent, left, hand=hand, room=room)
+    return Fate(
+        run=held.run.name,
+        unit=unit.id,
+        status=unit.status,
+        why=why or WRONG,
+        explained=why is not None,
+        gave_back=left.total(),
+        late=agent is not None and _is_late(held.run, agent, speed),
+        by_hand=hand,
+        surplus=unit.index <= SURPLUS,
+    )
 
 
 def _why(  # noqa: PLR0913 - what there is to know about a unit
@@ -120,10 +121,12 @@ def _history(unit: Unit, left: Counter[str]) -> str:
     return "nobody had taken it" if unit.place is not None else "it was not offered yet"
 
 
-def _is_late(agent: Agent, seconds: float | None) -> bool:
-    if agent.submitted_at is None or seconds is None:
+def _is_late(run: TaskRun, agent: Agent, speed: float) -> bool:
+    """As far as it can be seen here: handed in longer after they were first seen than the run gives them."""
+    minutes: int | None = run.args.get("maximum_minutes")
+    if agent.submitted_at is None or minutes is None:
         return False
-    return (agent.submitted_at - agent.created_at).total_seconds() > seconds
+    return (agent.submitted_at - agent.created_at).total_seconds() > minutes * 60 / speed
 
 
 def grouped(told: Iterable[Fate]) -> list[tuple[str, UnitStatus, int, str]]:
