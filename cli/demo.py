@@ -1,4 +1,4 @@
-"""`crowdops demo`: the whole main job against a simulated vendor, with workers killed on the way, and a report."""
+"""`crowdops demo`: the whole life of two runs at a simulated vendor, with workers killed on the way, and a report."""
 
 import fcntl
 import os
@@ -6,9 +6,10 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+from functools import partial
 from math import ceil
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -17,30 +18,27 @@ from uuid import UUID
 
 import typer
 
-from cli import console, flower, launch, person, place, runfile, servers, show
+from cli import console, door, flower, launch, place, runfile, servers, show
 from cli.failure import InputError
 from cli.fleet import Fleet, checkout
-from cli.report import Report, report, submitted
+from cli.play import REJECTED, Play, follow
+from cli.report import Report, report
 from cli.stage import CREDENTIAL, Stage, patiently, stage
-from cli.watch import Progress, Snapshot, snapshot
-from models import migrations, review
+from cli.watch import Progress
+from models import migrations
 from models.identity import requester_id
 from models.requester import Requester
 from models.session import transaction
 from models.settings import settings
-from models.task_run import TaskRun
 from providers import account_of, provider_class, provider_of
-from tasks import dispatch
 
 EXAMPLE = "examples/image-descriptions.yaml"
-KILL_AT = (0.15, 0.5)
-"""Shares of the units whose approval is asked for when a worker is killed; the rest waits until those are through."""
-PATIENCE = 240
-"""Seconds without any progress after which the demonstration gives up."""
-LOOK = 0.25
-"""Seconds between two looks."""
+PROCESSES = ("worker", "beat", "flower", "web")
+SHORTER, LEAST = 4, 12
+"""The run that is expired half-way has a quarter of the units, and at least so many."""
 SERVERS = ("CROWDOPS_DATABASE_URL", "CROWDOPS_BROKER_URL")
 """What would lead the demonstration to servers of somebody else."""
+LOCAL = ("127.0.0.1", "localhost", "::1")
 
 
 def demo(  # noqa: PLR0913 - each option is one thing to play with
@@ -52,16 +50,20 @@ def demo(  # noqa: PLR0913 - each option is one thing to play with
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before real money is spent.")] = False,
     as_json: console.Json = False,
 ) -> None:
-    """Launch a run at a simulated Prolific, kill workers on the way, and compare our rows with the vendor's ledger.
+    """Play the whole life of two runs at a simulated Prolific, kill workers on the way, and explain every unit.
+
+    People return, time out and come late; work is approved and rejected; the second run is expired half-way.
+    In the end our rows are compared with the vendor's list and its ledger.
 
     It plays on embedded servers of its own, whatever CROWDOPS_DATABASE_URL and CROWDOPS_BROKER_URL say.
     With CROWDOPS_PROLIFIC_URL (and the token in CROWDOPS_PROLIFIC_TOKEN) it runs against that vendor instead.
     """
     began = time.monotonic()
-    with _told_to_end(), _home(), stage(seed, faults) as vendor:
+    with _told_to_end(), _home(), stage(seed, faults, units) as vendor:
         _ask(vendor, yes=yes)
         with servers.embedded(), flower.reserved():
             migrations.upgrade()
+            _open_door(vendor)
             show.opening(vendor, units, seed, faults, as_json=as_json)
             made = _perform(vendor, units, keep=keep, as_json=as_json, began=began)
     sys.exit(1 if made.problems else 0)
@@ -108,10 +110,24 @@ def _move_into(home: Path) -> None:
     for name in [name for name in os.environ if name.upper() in SERVERS]:
         del os.environ[name]
     foreign = urlsplit(settings().prolific_url or "http://127.0.0.1").hostname
-    profile = "quick" if foreign in ("127.0.0.1", "localhost", "::1") else "production"
+    profile = "quick" if foreign in LOCAL else "production"
     os.environ["CROWDOPS_HOME"] = str(home)
     os.environ.setdefault("CROWDOPS_PROFILE", profile)
+    if foreign in LOCAL:
+        # A run of whose time-outs nobody comes back any more is seen to be over in a full listing only.
+        os.environ.setdefault("CROWDOPS_TIMING__FULL_EVERY", "5")
     settings.cache_clear()
+
+
+def _open_door(vendor: Stage) -> None:
+    """Tell the task's page where the web process is, unless the crowd is far away and was told of another address."""
+    if vendor.simulated:
+        os.environ.pop("CROWDOPS_WEB_URL", None)
+        settings.cache_clear()
+    door.port()
+    if urlsplit(vendor.url).hostname in LOCAL:
+        os.environ.setdefault("CROWDOPS_WEB_URL", door.address())
+        settings.cache_clear()
 
 
 def _ask(vendor: Stage, *, yes: bool) -> None:
@@ -120,27 +136,17 @@ def _ask(vendor: Stage, *, yes: bool) -> None:
         typer.confirm("This launches a real study at Prolific and pays real people. Go on?", abort=True)
 
 
-@dataclass(slots=True)
-class Play:
-    """What the performance has done so far."""
-
-    run_id: UUID
-    fleet: Fleet
-    killed: int = 0
-    decided: list[person.Decided] = field(default_factory=list)
-    tell: Callable[[str], None] = console.say
-
-
 def _perform(vendor: Stage, units: int, *, keep: bool, as_json: bool, began: float) -> Report:
     fleet = Fleet()
     try:
-        for name in ("worker", "beat", "flower"):
+        for name in PROCESSES:
             fleet.start(name)
-        play = Play(_launch(vendor, units), fleet)
-        quiet = nullcontext(None) if as_json else Progress()
-        with quiet as progress:
-            _watch(play, progress)
-        made = report(play.run_id, vendor, play.decided)
+        door.wait()
+        whole, half = _launch(vendor, units)
+        play = Play(whole, half, units, fleet, to_reject=int(units * REJECTED) if vendor.simulated else 0)
+        with nullcontext(None) if as_json else Progress() as progress:
+            follow(play, progress)
+        made = report(play.runs, vendor, play.decided)
         made.killed, made.seconds, made.flower = play.killed, round(time.monotonic() - began, 1), flower.address()
         show.closing(made, vendor, as_json=as_json)
         if keep:
@@ -151,8 +157,8 @@ def _perform(vendor: Stage, units: int, *, keep: bool, as_json: bool, began: flo
     return made
 
 
-def _launch(vendor: Stage, units: int) -> UUID:
-    """Add the account, and launch the example run under a name of its own."""
+def _launch(vendor: Stage, units: int) -> list[UUID]:
+    """Add the account, and launch the example for it twice: as long as is wanted, and a shorter one to be expired."""
     provider = provider_class("prolific")
     name = f"demo-{int(time.time())}"
     key = requester_id("prolific", name)
@@ -163,78 +169,21 @@ def _launch(vendor: Stage, units: int) -> UUID:
     with transaction() as session:
         requester = session.get_one(Requester, key)
     vendor_side = provider_of(account_of(requester))
-    wanted = runfile.read(checkout() / EXAMPLE, lambda _: provider.ArgsClass)
-    rows = [wanted.rows[index % len(wanted.rows)] | {"number": index + 1} for index in range(units)]
-    changes = {
-        "name": name,
-        "requester": name,
-        "budget": wanted.file.budget * ceil(units / len(wanted.rows)),
-        "currency": patiently(vendor_side.balance).currency,
-    }
-    wanted = replace(wanted, file=wanted.file.model_copy(update=changes), rows=rows)
-    launch.afford(patiently(lambda: launch.ask(vendor_side, wanted)), wanted)
-    return launch.launch(requester, wanted, sandbox=vendor_side.is_sandbox()).run_id
+    currency = patiently(vendor_side.balance).currency
+    runs = []
+    for title, number in (("whole", units), ("half", max(LEAST, units // SHORTER))):
+        wanted = _wanted(number, name=f"{name}-{title}", requester=name, currency=currency)
+        launch.afford(patiently(partial(launch.ask, vendor_side, wanted)), wanted)
+        runs.append(launch.launch(requester, wanted, sandbox=vendor_side.is_sandbox()).run_id)
+    return runs
 
 
-def _watch(play: Play, progress: Progress | None) -> None:
-    """Follow the run to its end, doing meanwhile what an operator and bad luck would do."""
-    play.tell = progress.say if progress else lambda _: None
-    moved, last = time.monotonic(), None
-    while True:
-        with transaction() as session:
-            seen = snapshot(session, play.run_id)
-        if progress:
-            progress.show(seen)
-        if seen.approved == seen.total and not seen.open and play.killed == len(KILL_AT):
-            return
-        if seen.numbers() != last:
-            moved, last = time.monotonic(), seen.numbers()
-        if time.monotonic() - moved > PATIENCE:
-            play.tell(f"Nothing has moved for {PATIENCE} s, so the demonstration ends here.")
-            return
-        _revive(play)
-        if _approve(play, seen):
-            _kill(play)
-        _decide(play)
-        time.sleep(LOOK)
-
-
-def _revive(play: Play) -> None:
-    """Start again what is not running."""
-    for name in play.fleet.died():
-        play.tell(f"The process {name} ended by itself and is started again; see {play.fleet.log(name)}.")
-        play.fleet.start(name)
-
-
-def _approve(play: Play, seen: Snapshot) -> bool:
-    """Approve what came in, as `crowdops review approve` does, up to the next kill; True when that is due."""
-    before, upto = (ceil(seen.total * share) for share in (0, *KILL_AT, 1)[play.killed : play.killed + 2])
-    if seen.approved < before:
-        return False
-    asked = seen.approved + seen.approving
-    with transaction() as session:
-        agents = submitted(session, play.run_id, upto - asked)
-        review.approve(session.get_one(TaskRun, play.run_id), agents)
-    if agents:
-        dispatch.wake()
-    return play.killed < len(KILL_AT) and asked + len(agents) >= upto
-
-
-def _kill(play: Play) -> None:
-    """End the worker in the middle of something, and start another."""
-    with transaction() as session:
-        left = snapshot(session, play.run_id).open
-    pid = play.fleet.kill("worker")
-    play.killed += 1
-    play.tell(f"Killed the worker (pid {pid}, SIGKILL) with {left} operations open; starting another.")
-    play.fleet.start("worker")
-
-
-def _decide(play: Play) -> None:
-    """Settle what is in review, and tell it."""
-    for one in person.decide(play.run_id):
-        play.decided.append(one)
-        play.tell(one.told)
+def _wanted(units: int, **changes: str) -> runfile.Wanted:
+    """The example run with so many units, whose rows come again after the last."""
+    read = runfile.read(checkout() / EXAMPLE, lambda _: provider_class("prolific").ArgsClass)
+    rows = [read.rows[index % len(read.rows)] | {"number": index + 1} for index in range(units)]
+    budget = read.file.budget * ceil(units / len(read.rows))
+    return replace(read, file=read.file.model_copy(update=changes | {"budget": budget}), rows=rows)
 
 
 def _until_interrupted() -> None:

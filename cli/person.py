@@ -13,6 +13,7 @@ from models.attempt import AttemptOutcome
 from models.operation import Operation, State
 from models.session import transaction
 from models.status import IllegalMoveError
+from models.task_run import TaskRun
 from providers import account_of, provider_of
 from providers.contract import Absent, Done, Outcome
 from providers.errors import ProviderError
@@ -32,9 +33,10 @@ class Decided:
 
 
 def decide(run_id: UUID) -> Iterator[Decided]:
-    """Settle what is in review in a run; what the vendor does not show this time waits for the next."""
+    """Settle what is in review in a run's account; what the vendor does not show this time waits for the next."""
     with transaction() as session:
-        waiting = select(Operation.id).where(Operation.run_id == run_id, Operation.state == State.REVIEW)
+        account = session.get_one(TaskRun, run_id).requester_id
+        waiting = select(Operation.id).where(Operation.requester_id == account, Operation.state == State.REVIEW)
         ids = session.scalars(waiting.order_by(Operation.id)).all()
     for operation_id in ids:
         match _look(operation_id):

@@ -1,4 +1,4 @@
-"""What came of a demonstrated run: our rows against the vendor's own account of what happened."""
+"""What came of the demonstrated runs: our rows and the vendor's own account go in, figures and problems come out."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -6,19 +6,22 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import exists, func, select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from cli import compare, findings
+from cli.fate import Fate, Rows, fates, rows
 from cli.person import GOOD, Decided
-from cli.stage import Stage, patiently
-from models.agent import Agent
+from cli.stage import Stage
 from models.attempt import Attempt
+from models.discrepancy import Discrepancy, Finding
 from models.operation import Operation, State
+from models.recruit import WITHDRAWN
 from models.session import transaction
-from models.status import AgentStatus, UnitStatus
+from models.status import AgentStatus
 from models.task_run import TaskRun
-from models.unit import Unit
-from providers import account_of, provider_of
+
+WORKED = (AgentStatus.COMPLETED, AgentStatus.APPROVED, AgentStatus.SOFT_REJECTED, AgentStatus.REJECTED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +39,21 @@ class Kind:
 
 @dataclass(slots=True)
 class Report:
-    """The figures of a run, and `problems`: empty when everything is as it should be."""
+    """The figures of the runs, and `problems`: empty when everything is as it should be."""
 
-    run: str
-    units: dict[str, int]
+    units: list[Fate]
+    people: dict[str, int]
+    """Submissions by status, the same here and at the vendor unless `problems` says otherwise."""
+    answers: int
+    """How many of them handed something in through the task's page."""
     operations: list[Kind]
     calls: dict[str, dict[str, int]]
     ours: dict[str, int]
     theirs: dict[str, int]
+    by_hand: int
+    """Decisions that were made in the vendor's own pages."""
+    overtaken: list[str]
+    """Decisions of ours that came after one made there."""
     problems: list[str] = field(default_factory=list)
     killed: int = 0
     decided: list[str] = field(default_factory=list)
@@ -55,42 +65,47 @@ class Report:
         return asdict(self) | {"ok": not self.problems}
 
 
-def report(run_id: UUID, stage: Stage, decided: Sequence[Decided]) -> Report:
-    """Compare what we hold of a run with what the vendor holds, and hold every decision against what went wrong."""
+def report(run_ids: Sequence[UUID], stage: Stage, decided: Sequence[Decided]) -> Report:
+    """Explain every unit of the runs, and compare what we hold with what the vendor holds."""
     with transaction() as session:
-        run = session.get_one(TaskRun, run_id)
-        units = _units(session, run_id)
-        kinds = _kinds(session, run_id)
-        ours = _ours(session, run_id)
-    theirs = _ledger(run, stage) if stage.simulated else _listing(run)
-    made = Report(run.name, units, kinds, stage.calls() if stage.simulated else {}, _count(ours), _count(theirs))
+        runs = [session.get_one(TaskRun, run_id) for run_id in run_ids]
+        held = [rows(session, run) for run in runs]
+        mine = compare.confirmed(session, runs)
+        here = compare.ours(session, runs)
+        made = Report([], _people(held), _answers(held), _kinds(session, run_ids), {}, {}, {}, 0, [])
+        strange = _strange(session, runs)
+    there = compare.listed(runs)
+    caused = compare.ledger(runs, stage.ledger()) if stage.simulated else mine
+    hand = compare.by_hand(there, caused)
+    theirs = caused if stage.simulated else compare.listing(there, mine)
+    mine = compare.settled(mine, theirs, hand)
+    made.units = [fate for one in held for fate in fates(one, hand, stage.speed)]
+    made.calls = stage.calls() if stage.simulated else {}
+    made.ours, made.theirs, made.by_hand = compare.counted(mine), compare.counted(theirs), len(hand)
+    open_ends, made.overtaken = _ends(held, hand)
     made.decided = [one.told for one in decided]
-    made.problems = _unfinished(units, kinds) + _differences(ours, theirs) + _unexplained(decided)
+    made.problems = _unexplained(made.units) + open_ends + compare.otherwise(here, there)
+    made.problems += compare.differences(mine, theirs) + strange + _without_a_fault(decided)
+    if stage.simulated:
+        made.problems += _unseen(stage, made)
     return made
 
 
-Effects = Counter[tuple[str, str]]
-"""How often each effect happened: kind and what it was done to."""
+def _people(held: Sequence[Rows]) -> dict[str, int]:
+    counts = Counter(agent.status for one in held for agent in one.agents.values())
+    return {str(status): counts[status] for status in AgentStatus if counts[status]}
 
 
-def _count(effects: Effects) -> dict[str, int]:
-    total: Counter[str] = Counter()
-    for (kind, _), times in effects.items():
-        total[kind] += times
-    return dict(total)
+def _answers(held: Sequence[Rows]) -> int:
+    return sum(agent.data is not None for one in held for agent in one.agents.values())
 
 
-def _units(session: Session, run_id: UUID) -> dict[str, int]:
-    counted = select(Unit.status, func.count()).where(Unit.task_run_id == run_id).group_by(Unit.status)
-    return {str(status): number for status, number in session.execute(counted)}
-
-
-def _kinds(session: Session, run_id: UUID) -> list[Kind]:
+def _kinds(session: Session, run_ids: Sequence[UUID]) -> list[Kind]:
     """Requests are counted by the attempts that carried at least one of the operations."""
     counted = select(Operation.kind, Operation.state, func.count(), func.array_agg(Operation.id))
-    counted = counted.where(Operation.run_id == run_id).group_by(Operation.kind, Operation.state)
-    rows = session.execute(counted.order_by(func.min(Operation.created_at))).all()
-    return [Kind(kind, str(state), number, *_requests(session, ids)) for kind, state, number, ids in rows]
+    counted = counted.where(Operation.run_id.in_(run_ids)).group_by(Operation.kind, Operation.state)
+    found = session.execute(counted.order_by(func.min(Operation.created_at))).all()
+    return [Kind(kind, str(state), number, *_requests(session, ids)) for kind, state, number, ids in found]
 
 
 def _requests(session: Session, ids: Sequence[UUID]) -> tuple[int, int]:
@@ -99,65 +114,49 @@ def _requests(session: Session, ids: Sequence[UUID]) -> tuple[int, int]:
     return row[0], row[1]
 
 
-def _ours(session: Session, run_id: UUID) -> Effects:
-    """The effects that we believe in: one a confirmed operation, and all launches together are one number."""
-    confirmed = select(Operation).where(Operation.run_id == run_id, Operation.state == State.CONFIRMED)
-    effects: Effects = Counter()
-    for row in session.scalars(confirmed):
-        if row.kind == "launch":
-            effects["places", ""] = max(effects["places", ""], row.body["places"])
-        else:
-            effects[row.kind, row.target if row.kind == "approve" else ""] += 1
-    return effects
+def _strange(session: Session, runs: Sequence[TaskRun]) -> list[str]:
+    """Discrepancies that nothing explains: whoever worked beyond the plan has a unit that tells it."""
+    found = {row.id: row for run in runs for row in session.scalars(findings.of_run(run).where(findings.OPEN))}
+    return [_told(row) for row in found.values() if row.finding is not Finding.SURPLUS]
 
 
-def _ledger(run: TaskRun, stage: Stage) -> Effects:
-    """The simulator's ledger in the same terms."""
-    names = {"study_created": "draft", "study_published": "publish", "submission_approved": "approve"}
-    effects: Effects = Counter()
-    for effect in stage.ledger():
-        if effect["study"] != run.facts.get("study_id"):
-            effects["another study", effect["study"]] += 1
-        elif effect["kind"] == "places_set":
-            effects["places", ""] = effect["places"]
-        else:
-            effects[names.get(effect["kind"], effect["kind"]), effect["submission"] or ""] += 1
-    effects["places", ""] = max(effects["places", ""], 1)
-    return effects
+def _told(row: Discrepancy) -> str:
+    return f"discrepancy {row.id}, {row.finding} about {row.subject}: {row.detail}"
 
 
-def _listing(run: TaskRun) -> Effects:
-    """What a vendor without a ledger shows: its list of submissions; the rest is taken on our word."""
+def _unexplained(units: Sequence[Fate]) -> list[str]:
+    return [f"unit {one.unit} of {one.run} is {one.status}, and {one.why}" for one in units if not one.explained]
+
+
+def _ends(held: Sequence[Rows], hand: set[str]) -> tuple[list[str], list[str]]:
+    """Operations that did not end well and have no reason to, and decisions that came too late."""
     with transaction() as session:
-        account = account_of(session.get_one(TaskRun, run.id).requester)
-        effects = Counter({key: times for key, times in _ours(session, run.id).items() if key[0] != "approve"})
-    provider = provider_of(account)
-    for page in patiently(lambda: list(provider.observe(run.facts))):
-        effects.update(("approve", row.submission_id) for row in page if row.status is AgentStatus.APPROVED)
-    return effects
+        ids = [one.run.id for one in held]
+        unwell = select(Operation).where(Operation.run_id.in_(ids), Operation.state != State.CONFIRMED)
+        left = session.scalars(unwell.order_by(Operation.kind, Operation.id)).all()
+    late = [row for row in left if row.state is State.REJECTED and row.target in hand]
+    withdrawn = [row for row in left if row.state is State.CANCELLED and row.reason == WITHDRAWN]
+    problems = [_ended(row) for row in left if row not in late and row not in withdrawn]
+    return problems, [_ended(row) for row in late]
 
 
-def _unfinished(units: dict[str, int], kinds: list[Kind]) -> list[str]:
-    left = [f"{number} units are {status}" for status, number in units.items() if status != UnitStatus.ACCEPTED]
-    return left + [f"{row.operations} x {row.kind} is {row.state}" for row in kinds if row.state != State.CONFIRMED]
+def _ended(row: Operation) -> str:
+    return f"{row.kind} {row.id} is {row.state}: {row.reason}"
 
 
-def _differences(ours: Effects, theirs: Effects) -> list[str]:
-    told = []
-    for kind, target in sorted(ours.keys() | theirs.keys()):
-        here, there = ours[kind, target], theirs[kind, target]
-        if here != there:
-            told.append(f"{kind} {target}: {here} by our rows, {there} at the vendor".replace("  ", " "))
-    return told
-
-
-def _unexplained(decided: Sequence[Decided]) -> list[str]:
+def _without_a_fault(decided: Sequence[Decided]) -> list[str]:
     """A person may only be needed where a request went wrong."""
     return [f"it came to a person without a fault: {one.told}" for one in decided if not one.faults]
 
 
-def submitted(session: Session, run_id: UUID, most: int) -> Sequence[Agent]:
-    """Up to `most` agents whose work waits for somebody to approve it."""
-    waiting = select(Agent).where(Agent.task_run_id == run_id, Agent.status == AgentStatus.COMPLETED)
-    unasked = waiting.where(~exists().where(Operation.agent_id == Agent.id)).order_by(Agent.id)
-    return session.scalars(unasked.limit(max(0, most))).all()
+def _unseen(stage: Stage, made: Report) -> list[str]:
+    """What only a simulator can tell: what was decided in its pages, and that all work came through the door."""
+    problems = []
+    if (pages := stage.by_hand()) != made.by_hand:
+        problems.append(
+            f"{made.by_hand} decisions have no effect in the ledger, but {pages} were made in the vendor's pages"
+        )
+    worked = sum(number for status, number in made.people.items() if status in WORKED)
+    if stage.uses_the_door() and made.answers != worked:
+        problems.append(f"{worked} people finished, but {made.answers} answers were handed in")
+    return problems

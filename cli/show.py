@@ -1,11 +1,20 @@
 """What the demonstration says to a person: where everything is at the start, and the report at the end."""
 
-from cli import console, flower
+from cli import console, fate, flower
 from cli.report import Report
 from cli.stage import Stage
 from models.settings import settings
+from models.status import UnitStatus
 
-WORDS = {"draft": "studies drafted", "publish": "studies published", "places": "places", "approve": "approvals"}
+WORDS = {
+    "draft": "studies drafted",
+    "publish": "studies published",
+    "places": "places",
+    "stop": "studies stopped",
+    "approve": "approvals",
+    "reject": "rejections",
+}
+ENDS = (UnitStatus.ACCEPTED, UnitStatus.REJECTED, UnitStatus.EXPIRED)
 
 
 def opening(vendor: Stage, units: int, seed: int, faults: float, *, as_json: bool) -> None:
@@ -15,11 +24,12 @@ def opening(vendor: Stage, units: int, seed: int, faults: float, *, as_json: boo
     if vendor.simulated:
         console.say(f"A simulated Prolific with a seeded crowd (seed {seed}) is at {vendor.url}")
         console.say(f"It spoils {faults:.0%} of the calls: before and after the effect, by errors, delays and silence.")
+        console.say("Its people get their data, and hand in their answers, at our own web process.")
     else:
         console.say(f"The vendor is {vendor.url}")
     console.say(f"Flower shows the workers at {flower.address()}")
     console.say(f"Logs are in {settings().home / 'logs'}")
-    console.say(f"Launching {units} units; submitted work is approved, and the worker is killed twice on the way.")
+    console.say(f"Launching {units} units, and a shorter run that is expired half-way; the worker is killed twice.")
 
 
 def closing(made: Report, vendor: Stage, *, as_json: bool) -> None:
@@ -28,7 +38,7 @@ def closing(made: Report, vendor: Stage, *, as_json: bool) -> None:
         console.document(made.as_json())
         return
     console.say("")
-    console.table(["status", "units"], list(made.units.items()), title="Units")
+    _units(made)
     rows = [(row.kind, row.state, row.operations, row.requests, row.faults) for row in made.operations]
     console.table(["kind", "state", "operations", "requests", "went wrong"], rows, title="\nOperations")
     if vendor.simulated:
@@ -37,18 +47,45 @@ def closing(made: Report, vendor: Stage, *, as_json: bool) -> None:
     theirs = "simulator's ledger" if vendor.simulated else "vendor's listing"
     console.table(["effect", "our rows", theirs], agree, title="\nEffects")
     console.say("")
+    _endings(made)
+
+
+def _endings(made: Report) -> None:
     for line in made.decided:
         console.say(f"Decided by the operator: {line}")
+    for line in made.overtaken:
+        console.say(f"Overtaken by a decision in the vendor's pages: {line}")
     for line in made.problems:
         console.say(f"PROBLEM: {line}")
+    people = ", ".join(f"{number} {status}" for status, number in made.people.items())
+    console.say(f"Of the people who came, here as at the vendor: {people}; {made.answers} handed in an answer.")
     console.say(f"{made.killed} workers killed. {made.seconds:.0f} s. Flower was at {made.flower}")
-    console.say(
-        "Every unit is accepted, and every effect happened once." if not made.problems else "Something is wrong."
-    )
+    good = "Every unit is explained, every status is the vendor's, and every effect happened once."
+    console.say("Something is wrong." if made.problems else good)
+
+
+def _units(made: Report) -> None:
+    """One line a run, and why what was not accepted was not."""
+    columns = ["run", "units", *ENDS, "given back, taken again", "late", "in the vendor's pages"]
+    lines = []
+    for run in dict.fromkeys(one.run for one in made.units):
+        mine = [one for one in made.units if one.run == run]
+        ends = [sum(one.status is status for one in mine) for status in ENDS]
+        notes = [
+            sum(one.gave_back > 0 and one.status is not UnitStatus.EXPIRED for one in mine),
+            sum(one.late for one in mine),
+            sum(one.by_hand for one in mine),
+        ]
+        lines.append((run, len(mine), *ends, *notes))
+    console.table(columns, lines, title="Units")
+    title = "\nThose that were not accepted, or not planned"
+    console.table(["run", "status", "units", "why"], fate.grouped(made.units), title=title)
 
 
 def _kinds(made: Report) -> list[str]:
-    return list(dict.fromkeys([*made.ours, *made.theirs]))
+    """In the order of `WORDS`, and any other after them."""
+    there = made.ours.keys() | made.theirs.keys()
+    return [kind for kind in WORDS if kind in there] + sorted(there - WORDS.keys())
 
 
 def _calls(made: Report) -> None:

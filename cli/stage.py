@@ -8,7 +8,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeVar
 
@@ -23,6 +23,12 @@ STOPPING = 10
 """Seconds that the simulator may take to stop."""
 TRIES, PAUSE = 20, 0.25
 """How often a read that fails is made, and the seconds in between."""
+SPEED = 180
+"""Simulated seconds in one of ours: a quarter of an hour for the task is five seconds."""
+FILLING, MOST = 12, 10
+"""Seconds of ours in which the crowd would fill the longer run, and how many people come in one of them at most."""
+HABITS = {"returns": 0.06, "time_outs": 0.03, "late": 0.03, "no_shows": 0.02, "hand_approvals": 0.05}
+"""Shares of the crowd, and of the work that somebody approves in the vendor's pages."""
 
 Answer = TypeVar("Answer")
 
@@ -39,6 +45,8 @@ class Stage:
     workspace: str
     project: str
     simulated: bool
+    speed: float = 1
+    """Seconds that pass there in one of ours."""
 
     def ledger(self) -> list[dict[str, Any]]:
         """Every effect that the simulator saw happen."""
@@ -50,6 +58,14 @@ class Stage:
         totals: dict[str, dict[str, int]] = self._read("calls")["totals"]
         return totals
 
+    def by_hand(self) -> int:
+        """How many decisions were made in the simulator's own pages, by no call of anybody."""
+        return sum(self._read("state")["by_hand"].values())
+
+    def uses_the_door(self) -> bool:
+        """Whether the crowd gets its data, and hands in its answers, at the web process."""
+        return bool(self._read("state")["door"]["on"])
+
     def _read(self, page: str) -> dict[str, Any]:
         with urllib.request.urlopen(f"{self.url}/simulator/{page}", timeout=10) as answer:  # noqa: S310 - our own server
             read: dict[str, Any] = json.load(answer)
@@ -57,8 +73,10 @@ class Stage:
 
 
 @contextmanager
-def stage(seed: int, faults: float) -> Iterator[Stage]:
+def stage(seed: int, faults: float, units: int) -> Iterator[Stage]:
     """The vendor at CROWDOPS_PROLIFIC_URL if that is set, else a simulator that lives as long as the block.
+
+    Its crowd comes through the web door, at a pace that suits a run of so many units, and behaves as people do.
 
     Raises:
         StageError: the simulator does not start, or the vendor shows no workspace and project.
@@ -69,11 +87,12 @@ def stage(seed: int, faults: float) -> Iterator[Stage]:
         yield _account(foreign, simulated=False)
         return
     os.environ[TOKEN] = "simulator"
-    with _simulator(seed, faults) as url:
+    arrivals = 60 / SPEED * min(MOST, max(1, units / FILLING))
+    with _simulator(seed=seed, faults=faults, speed=SPEED, arrivals=arrivals, **HABITS) as url:
         os.environ["CROWDOPS_PROLIFIC_URL"] = url
         settings.cache_clear()
         try:
-            yield _account(url, simulated=True)
+            yield replace(_account(url, simulated=True), speed=SPEED)
         finally:
             del os.environ["CROWDOPS_PROLIFIC_URL"], os.environ[TOKEN]
             settings.cache_clear()
@@ -108,12 +127,12 @@ def _account(url: str, *, simulated: bool) -> Stage:
 
 
 @contextmanager
-def _simulator(seed: int, faults: float) -> Iterator[str]:
+def _simulator(**options: float) -> Iterator[str]:
     log = settings().home / "logs" / "simulator.log"
     log.parent.mkdir(parents=True, exist_ok=True)
-    options = {"--seed": seed, "--faults": faults, "--speed": 60, "--arrivals": 15}
-    command = [sys.executable, "-m", "providers.prolific.simulator"]
-    command += [str(word) for option in options.items() for word in option]
+    command = [sys.executable, "-m", "providers.prolific.simulator", "--door"]
+    for name, value in options.items():
+        command += [f"--{name.replace('_', '-')}", str(value)]
     with log.open("wb") as errors:
         process = subprocess.Popen(  # noqa: S603 - our own module
             command, stdout=subprocess.PIPE, stderr=errors, text=True, start_new_session=True

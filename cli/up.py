@@ -1,11 +1,10 @@
 """`crowdops up`: the embedded servers, the newest schema, and the Procfile's processes under honcho until Ctrl-C."""
 
-import os
 import signal
 
 from honcho.manager import Manager
 
-from cli import console, fleet, flower, servers
+from cli import console, door, fleet, flower, servers
 from cli.failure import FailedError
 from models import migrations
 from models.settings import settings
@@ -31,15 +30,6 @@ def up() -> None:
 
 
 def _open_door() -> None:
-    """Let the web process listen on the port that is wanted, or on any other if nobody outside was told of that one."""
     wanted = settings().web_port
-    port = fleet.free_port(wanted)
-    if port != wanted and settings().web_url is not None:
-        raise FailedError(
-            f"Somebody listens on port {wanted}, where the web process is to answer for CROWDOPS_WEB_URL. "
-            "End it, or set CROWDOPS_WEB_PORT to another port and lead that address there."
-        )
-    os.environ["CROWDOPS_WEB_PORT"] = str(port)
-    settings.cache_clear()
-    other = f", because somebody listens on port {wanted}" if port != wanted else ""
-    console.say(f"Tasks' pages get their data at http://{fleet.HOST}:{port}{other}")
+    other = f", because somebody listens on port {wanted}" if door.port() != wanted else ""
+    console.say(f"Tasks' pages get their data at {door.address()}{other}")

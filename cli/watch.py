@@ -11,7 +11,7 @@ from uuid import UUID
 
 from rich.console import Group
 from rich.live import Live
-from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 from rich.progress import Progress as Bars
 from rich.text import Text
 from sqlalchemy import func, select
@@ -139,14 +139,13 @@ def _counted(session: Session, run: Any, run_ids: Sequence[UUID], *by: Any) -> A
 
 
 class Progress:
-    """Shows a row of snapshots: moving bars in a terminal; else a line, or JSON, whenever something changed."""
+    """Shows runs again and again: moving bars in a terminal; else a line, or JSON, whenever something changed."""
 
     def __init__(self, *, as_json: bool = False) -> None:
         """Show nothing yet."""
         self._as_json = as_json
-        self._last: tuple[object, ...] | None = None
-        self._bars = Bars(TextColumn("{task.description:<10}"), BarColumn(), MofNCompleteColumn())
-        self._tasks: dict[str, TaskID] = {}
+        self._last: dict[UUID, tuple[object, ...]] = {}
+        self._bars: dict[UUID, Bars] = {}
         self._live = None if as_json or not sys.stdout.isatty() else Live(auto_refresh=False)
 
     def __enter__(self) -> Self:
@@ -160,14 +159,16 @@ class Progress:
         if self._live is not None:
             self._live.stop()
 
-    def show(self, seen: Snapshot) -> None:
-        """Show where the run stands now."""
-        now = (seen.numbers(), seen.is_completed, seen.paused)
+    def show(self, *runs: Snapshot) -> None:
+        """Show where they stand now."""
         if self._live is not None:
-            self._live.update(self._picture(seen), refresh=True)
-        elif now != self._last:
-            _print(seen, as_json=self._as_json)
-        self._last = now
+            self._live.update(Group(*map(self._picture, runs)), refresh=True)
+            return
+        for seen in runs:
+            now = (seen.numbers(), seen.is_completed, seen.paused)
+            if now != self._last.get(seen.run_id):
+                _print(seen, as_json=self._as_json)
+            self._last[seen.run_id] = now
 
     def say(self, line: str) -> None:
         """Print a line above the bars."""
@@ -177,11 +178,18 @@ class Progress:
             console.say(line)
 
     def _picture(self, seen: Snapshot) -> Group:
-        for name in ("launched", "at_work", "submitted", "approved"):
-            if name not in self._tasks:
-                self._tasks[name] = self._bars.add_task(name.replace("_", " "), total=None)
-            self._bars.update(self._tasks[name], completed=getattr(seen, name), total=seen.total)
-        return Group(Text(seen.name, style="bold"), self._bars, *(Text(line) for line in _notes(seen)))
+        bars = self._bars.setdefault(seen.run_id, _bars())
+        for task in bars.tasks:
+            done = getattr(seen, task.description.replace(" ", "_"))
+            bars.update(task.id, completed=done, total=seen.total)
+        return Group(Text(seen.name, style="bold"), bars, *(Text(line) for line in _notes(seen)))
+
+
+def _bars() -> Bars:
+    made = Bars(TextColumn("{task.description:<10}"), BarColumn(), MofNCompleteColumn())
+    for name in ("launched", "at work", "submitted", "approved"):
+        made.add_task(name, total=None)
+    return made
 
 
 def _notes(seen: Snapshot) -> list[str]:

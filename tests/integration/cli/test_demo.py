@@ -62,7 +62,7 @@ def test_the_demonstration_never_sees_the_servers_that_the_environment_names(tem
 def test_reads_that_are_spoilt_are_made_again(scene):
     for endpoint in (WORKSPACES, PROJECTS):
         scene.fault(endpoint, "500_before", times=3)
-    with stage.stage(seed=1, faults=0) as found:
+    with stage.stage(seed=1, faults=0, units=1) as found:
         assert (found.workspace, found.project) == (scene.simulator.state.workspace, scene.simulator.state.project)
     assert (scene.calls(WORKSPACES), scene.calls(PROJECTS)) == (4, 4)
 
@@ -78,7 +78,7 @@ def test_a_price_is_asked_again_while_calls_are_spoilt(scene, run_file):
 
 def test_a_read_that_is_refused_is_made_once(scene, monkeypatch):
     monkeypatch.setenv("CROWDOPS_PROLIFIC_TOKEN", "not-this-one")
-    with pytest.raises(AccountError), stage.stage(seed=1, faults=0):
+    with pytest.raises(AccountError), stage.stage(seed=1, faults=0, units=1):
         pass
     assert scene.calls(WORKSPACES) == 1
 
@@ -86,7 +86,7 @@ def test_a_read_that_is_refused_is_made_once(scene, monkeypatch):
 def test_a_read_that_fails_every_time_is_given_up(scene, monkeypatch):
     monkeypatch.setattr(stage, "TRIES", 3)
     scene.fault(WORKSPACES, "500_before", times=4)
-    with pytest.raises(UnknownError), stage.stage(seed=1, faults=0):
+    with pytest.raises(UnknownError), stage.stage(seed=1, faults=0, units=1):
         pass
     assert scene.calls(WORKSPACES) == 3
 
@@ -100,7 +100,7 @@ def test_what_the_vendor_does_not_show_is_decided_the_next_time(scene, played):
     assert decided.faults == ["unknown"]
     assert "decided: retry" in decided.told
     scene.settle()
-    assert report.report(run, played, [decided]).problems == []
+    assert report.report([run], played, [decided]).problems == []
 
 
 def test_a_vendor_without_a_ledger_is_compared_by_its_list(scene, played):
@@ -109,11 +109,11 @@ def test_a_vendor_without_a_ledger_is_compared_by_its_list(scene, played):
     scene.approve(run)
     scene.settle()
     foreign = replace(played, simulated=False)
-    made = report.report(run, foreign, [])
+    made = report.report([run], foreign, [])
     assert made.theirs == {"draft": 1, "publish": 1, "places": 2, "approve": 2}
     assert made.problems == []
     scene.simulator.state.set_status(first, "REJECTED")
-    assert len(report.report(run, foreign, []).problems) == 1
+    assert len(report.report([run], foreign, []).problems) == 1
 
 
 def test_one_read_that_fails_does_not_keep_the_others_from_being_decided(scene):
@@ -129,7 +129,7 @@ def test_an_effect_that_is_there_is_confirmed(scene, played):
     (decided,) = person.decide(run)
     assert "decided: confirmed" in decided.told
     assert scene.get(Operation, wanted.id).state is State.CONFIRMED
-    assert report.report(run, played, [decided]).problems == []
+    assert report.report([run], played, [decided]).problems == []
 
 
 def test_a_decision_that_no_fault_explains_is_a_problem(scene, played):
@@ -137,7 +137,7 @@ def test_a_decision_that_no_fault_explains_is_a_problem(scene, played):
     (decided,) = person.decide(run)
     assert "no request of it went wrong" in decided.told
     scene.settle()
-    (problem,) = report.report(run, played, [decided]).problems
+    (problem,) = report.report([run], played, [decided]).problems
     assert problem.startswith(f"it came to a person without a fault: approve {wanted.id}: attempts used up")
 
 
