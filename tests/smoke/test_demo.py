@@ -33,7 +33,7 @@ def demo(temporary_home):
                 command, env=names, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
             ) as process:
                 try:
-                    out, err = process.communicate(timeout=105)
+                    out, err = process.communicate(timeout=220)
                 except subprocess.TimeoutExpired:
                     process.terminate()  # Not killed, so that it takes its processes along.
                     raise
@@ -43,6 +43,7 @@ def demo(temporary_home):
     return run
 
 
+@pytest.mark.timeout(260)
 def test_the_demonstration_kills_workers_and_every_unit_of_both_runs_is_explained(demo):
     code, report = demo("--units", "25", "--faults", "0.1")
     assert (code, report["problems"]) == (0, [])

@@ -111,7 +111,9 @@ def test_five_hundred_units_and_everything_that_happens_to_them(world, vendor):
     units = {run: Counter(str(row.status) for row in world.all(Unit, Unit.task_run_id == run)) for run in (whole, half)}
     # A unit that came back while somebody late held its place is left over, and nobody else is let in for it.
     assert units[whole].keys() <= {"accepted", "rejected", "expired"}
-    assert units[whole]["rejected"] == REJECTED
+    # An approval in the vendor's pages may overtake a rejection, which is then refused.
+    refused = (Operation.run_id == whole, Operation.kind == "reject", Operation.state == State.CONFIRMED)
+    assert units[whole]["rejected"] == world.count(Operation.id, *refused) > 0
     assert units[whole]["accepted"] + units[whole]["rejected"] >= LONG
     assert units[half].keys() == {"accepted", "expired"}
 
