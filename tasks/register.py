@@ -23,11 +23,11 @@ from models.worker import Worker
 from providers.contract import Observation
 from tasks import engine
 from tasks.diff import Changes, Move, Strange
-from tasks.seating import Seat, place, seat, seated
+from tasks.seating import Seat, place, seat, seat_beside, seated
 
 Item = TypeVar("Item")
 AgentRow = Row[UUID, AgentStatus, UUID | None]
-UnitRow = Row[UUID, UnitStatus, UUID | None]
+UnitRow = Row[UUID, UnitStatus, UUID | None, UUID]
 _AT_ONCE = 5000
 """Rows in one statement; Postgres takes 65,535 parameters."""
 
@@ -103,19 +103,23 @@ def _move(session: Session, run: TaskRun, agents: Mapping[AgentRow, AgentStatus]
 
 
 def _units_of(session: Session, agents: Iterable[AgentRow]) -> dict[UUID | None, UnitRow]:
-    mine = select(Unit.id, Unit.status, Unit.agent_id).where(Unit.id.in_([agent.unit_id for agent in agents]))
+    ids = [agent.unit_id for agent in agents]
+    mine = select(Unit.id, Unit.status, Unit.agent_id, Unit.assignment_id).where(Unit.id.in_(ids))
     return {unit.id: unit for unit in session.execute(mine)}
 
 
 def _bring_back(session: Session, run: TaskRun, agents: Mapping[AgentRow, AgentStatus]) -> None:
-    """Whose time was up gave the unit back, and gets it again to go on; or another, if somebody else has taken it."""
+    """Whose time was up gave the unit back, and gets it again; if somebody else has it, another of its assignment."""
     own: dict[UUID, AgentRow] = {}
     units = _units_of(session, agents)
     for agent in agents:
         if (unit := units.get(agent.unit_id)) is not None and _is_free(unit):
             own.setdefault(unit.id, agent)
     place(session, [seated(agent.id, agents[agent], unit) for unit, agent in own.items()])
-    seat(session, run, {agent.id: new for agent, new in agents.items() if agent not in own.values()})
+    others = {agent: new for agent, new in agents.items() if agent not in own.values()}
+    of = {agent.id: units[agent.unit_id].assignment_id for agent in others if agent.unit_id in units}
+    seat_beside(session, run, {agent.id: new for agent, new in others.items() if agent.id in of}, of)
+    seat(session, run, {agent.id: new for agent, new in others.items() if agent.id not in of})
 
 
 def _seats(session: Session, run: TaskRun, agent: AgentRow, new: AgentStatus, unit: UnitRow | None) -> list[Seat]:

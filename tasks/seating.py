@@ -21,7 +21,17 @@ from models.status import UNIT_OF_AGENT, AgentStatus, UnitStatus
 from models.task_run import TaskRun
 from models.unit import SURPLUS, Unit
 
-_UNDONE = (UnitStatus.REJECTED, UnitStatus.SOFT_REJECTED, UnitStatus.EXPIRED)
+_UNDONE = (UnitStatus.REJECTED, UnitStatus.SOFT_REJECTED)
+
+
+class _Row(NamedTuple):
+    """An assignment with its units: those that are or may become good, those planned, and those beyond them."""
+
+    good: int
+    number: int
+    planned: int
+    extra: int
+    assignment: UUID
 
 
 class Seat(NamedTuple):
@@ -42,17 +52,40 @@ def seated(agent: UUID, status: AgentStatus, unit: UUID) -> Seat:
 def seat(session: Session, run: TaskRun, agents: Mapping[UUID, AgentStatus]) -> None:
     """Give each agent a unit, and let both be what the vendor shows; who left already needs none.
 
-    One that finds no unit gets another of its own, and is reported unless the run lacks good work.
+    One that finds no unit gets another of its own.
     """
-    staying = [agent for agent, status in agents.items() if UNIT_OF_AGENT[status] is not None]
+    staying = {agent: status for agent, status in agents.items() if UNIT_OF_AGENT[status] is not None}
     if not staying:
         return
     session.flush()
     units = [(unit, True) for unit in _free_units(session, run, len(staying))]
-    units += _more_units(session, run, len(staying) - len(units))
-    surplus = [agent for agent, (_, lacking) in zip(staying, units, strict=True) if not lacking]
+    rows = [_Row(*row) for row in session.execute(_rows(run))] if len(units) < len(staying) else []
+    heapify(rows)
+    # Those with the least good work come first, as where a rejection gave the place to somebody else.
+    chosen = [heapreplace(rows, _with_one_more(rows[0])) for _ in range(len(staying) - len(units))]
+    _take(session, run, staying, units + _make(session, run, chosen))
+
+
+def seat_beside(session: Session, run: TaskRun, agents: Mapping[UUID, AgentStatus], of: Mapping[UUID, UUID]) -> None:
+    """Give each agent another unit of the assignment `of` which it had one, so that its answer stays with its data."""
+    if not agents:
+        return
+    session.flush()
+    rows = {row.assignment: row for row in (_Row(*row) for row in session.execute(_rows(run)))}
+    chosen = []
+    for agent in agents:
+        chosen.append(rows[of[agent]])
+        rows[of[agent]] = _with_one_more(rows[of[agent]])
+    _take(session, run, agents, _make(session, run, chosen))
+
+
+def _take(
+    session: Session, run: TaskRun, agents: Mapping[UUID, AgentStatus], units: Sequence[tuple[UUID, bool]]
+) -> None:
+    """Seat the agents, and report whose work nothing lacked."""
+    surplus = [agent for agent, (_, lacking) in zip(agents, units, strict=True) if not lacking]
     report_each(session, run.requester_id, Finding.SURPLUS, surplus, "more people worked than there are units")
-    place(session, [seated(agent, agents[agent], unit) for agent, (unit, _) in zip(staying, units, strict=True)])
+    place(session, [seated(agent, agents[agent], unit) for agent, (unit, _) in zip(agents, units, strict=True)])
 
 
 def _free_units(session: Session, run: TaskRun, wanted: int) -> Sequence[UUID]:
@@ -67,31 +100,24 @@ def _free_units(session: Session, run: TaskRun, wanted: int) -> Sequence[UUID]:
     return session.scalars(locked.with_for_update(key_share=True)).all()
 
 
-def _more_units(session: Session, run: TaskRun, wanted: int) -> list[tuple[UUID, bool]]:
-    """Units beyond those that were planned, so that whoever worked is paid; the rows with the least good work first.
-
-    Each comes with whether its row lacked work, as it does where a rejection gave the place to somebody else.
-    """
-    if wanted <= 0:
-        return []
-    rows = [(row[0], row[1], row[2], row[3], row[4]) for row in session.execute(_rows(run))]
-    heapify(rows)
-    made, lacking = [], []
-    for _ in range(wanted):
-        good, index, planned, extra, assignment = rows[0]
-        made.append(_more_unit(run, assignment, SURPLUS - extra))
-        lacking.append(good < planned)
-        heapreplace(rows, (good + 1, index, planned, extra + 1, assignment))
-    session.execute(insert(Unit), made)
-    return [(row["id"], lacks) for row, lacks in zip(made, lacking, strict=True)]
-
-
 def _rows(run: TaskRun) -> Select[int, int, int, int, UUID]:
-    """Of each of the run's rows: units that are or may become good, its number, units planned, units beyond those."""
+    """A `_Row` of each of the run's assignments."""
     good = func.count().filter(Unit.status.notin_(_UNDONE))
     planned, extra = (func.count().filter(which) for which in (Unit.index > SURPLUS, Unit.index <= SURPLUS))
     counted = select(good, Assignment.index, planned, extra, Assignment.id).join(Unit)
     return counted.where(Assignment.task_run_id == run.id).group_by(Assignment.id)
+
+
+def _with_one_more(row: _Row) -> _Row:
+    return row._replace(good=row.good + 1, extra=row.extra + 1)
+
+
+def _make(session: Session, run: TaskRun, chosen: Sequence[_Row]) -> list[tuple[UUID, bool]]:
+    """Units beyond those that were planned, so that whoever worked is paid; each with whether its row lacked work."""
+    made = [_more_unit(run, row.assignment, SURPLUS - row.extra) for row in chosen]
+    if made:
+        session.execute(insert(Unit), made)
+    return [(unit["id"], row.good < row.planned) for unit, row in zip(made, chosen, strict=True)]
 
 
 def _more_unit(run: TaskRun, assignment: UUID, index: int) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from threading import Barrier
 import pytest
 
 from models.agent import Agent
+from models.session import transaction
 from models.status import AgentStatus
 from models.unit import Unit
 from models.worker import Worker
@@ -91,6 +92,22 @@ def test_what_is_no_id_is_refused_and_never_sent(scene, run):
     with pytest.raises(UnknownError):
         arrive(run, "../studies", "e" * 24)
     assert scene.simulator.total_calls() == calls
+
+
+def test_an_answer_that_comes_late_stays_with_the_data_that_it_answers(scene, run, worker):
+    arrive(run, *worker())
+    submission, name = worker()
+    late = arrive(run, submission, name)
+    scene.simulator.state.set_status(submission, "TIMED-OUT")
+    scene.reconcile(run)
+    arrive(run, *worker())
+    hand_in(run, late.agent_id, "C0DE", {"answer_to": late.data})
+    scene.simulator.state.finish(submission)
+    scene.reconcile(run)
+    with transaction() as session:
+        agent = session.get_one(Agent, late.agent_id)
+        assert agent.unit.assignment.data == agent.data["answer_to"]
+        assert agent.unit.agent_id == agent.id
 
 
 @pytest.mark.parametrize("known", [False, True])
