@@ -12,16 +12,16 @@ from dataclasses import replace
 from functools import partial
 from math import ceil
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 from urllib.parse import urlsplit
 from uuid import UUID
 
 import typer
 
-from cli import console, door, flower, launch, place, runfile, servers, show
+from cli import console, door, ending, flower, launch, place, runfile, servers, show
 from cli.failure import InputError
 from cli.fleet import Fleet, checkout
-from cli.play import REJECTED, Play, follow
+from cli.play import LOOK, REJECTED, Play, follow
 from cli.report import Report, report
 from cli.stage import CREDENTIAL, Stage, patiently, stage
 from cli.watch import Progress
@@ -59,30 +59,16 @@ def demo(  # noqa: PLR0913 - each option is one thing to play with
     With CROWDOPS_PROLIFIC_URL (and the token in CROWDOPS_PROLIFIC_TOKEN) it runs against that vendor instead.
     """
     began = time.monotonic()
-    with _told_to_end(), _home(), stage(seed, faults, units) as vendor:
+    # Whoever is told to end, or loses the terminal, ends what was started as well.
+    with ending.listening(signal.SIGTERM, signal.SIGHUP), _home(), stage(seed, faults, units) as vendor:
         _ask(vendor, yes=yes)
-        with servers.embedded(), flower.reserved():
+        with ending.listening(signal.SIGINT), servers.embedded(), flower.reserved():
             migrations.upgrade()
+            ending.heed()
             _open_door(vendor)
             show.opening(vendor, units, seed, faults, as_json=as_json)
             made = _perform(vendor, units, keep=keep, as_json=as_json, began=began)
     sys.exit(1 if made.problems else 0)
-
-
-@contextmanager
-def _told_to_end() -> Iterator[None]:
-    """Whoever is told to end, or loses the terminal, ends what was started as well."""
-    for told in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(told, _interrupt)
-    try:
-        yield
-    except KeyboardInterrupt as told:
-        sys.exit(128 + (told.args[0] if told.args else signal.SIGINT))
-
-
-def _interrupt(number: int, _: object) -> NoReturn:
-    # Not SystemExit: the database's driver tidies up an interrupted query after KeyboardInterrupt only.
-    raise KeyboardInterrupt(number)
 
 
 @contextmanager
@@ -142,6 +128,7 @@ def _perform(vendor: Stage, units: int, *, keep: bool, as_json: bool, began: flo
         for name in PROCESSES:
             fleet.start(name)
         door.wait()
+        ending.heed()
         whole, half = _launch(vendor, units)
         play = Play(whole, half, units, fleet, to_reject=int(units * REJECTED) if vendor.simulated else 0)
         with nullcontext(None) if as_json else Progress() as progress:
@@ -151,7 +138,7 @@ def _perform(vendor: Stage, units: int, *, keep: bool, as_json: bool, began: flo
         show.closing(made, vendor, as_json=as_json)
         if keep:
             show.kept(made, vendor)
-            _until_interrupted()
+            _until_told_to_end()
     finally:
         fleet.stop()
     return made
@@ -186,9 +173,6 @@ def _wanted(units: int, **changes: str) -> runfile.Wanted:
     return replace(read, file=read.file.model_copy(update=changes | {"budget": budget}), rows=rows)
 
 
-def _until_interrupted() -> None:
-    try:
-        while True:
-            time.sleep(3600)
-    except KeyboardInterrupt:
-        return
+def _until_told_to_end() -> None:
+    while not ending.told():
+        time.sleep(LOOK)

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
-from cli import console, person
+from cli import console, ending, person
 from cli.fleet import Fleet
 from cli.watch import Progress, Snapshot, snapshots
 from models import recruit, review
@@ -61,6 +61,7 @@ def follow(play: Play, progress: Progress | None) -> None:
     play.tell = progress.say if progress else lambda _: None
     moved, last = time.monotonic(), None
     while True:
+        ending.heed()
         with transaction() as session:
             seen = snapshots(session, play.runs)
         if progress:

@@ -85,6 +85,7 @@ def test_a_demonstration_at_the_vendor_that_the_environment_names_takes_everythi
             assert any("5 of 5 launched" in line for line in process.stdout)
             assert len(living(home)) > 3
             process.send_signal(signal.SIGTERM)
+            process.stdout.read()  # To the end, since a closed pipe would end it otherwise.
         assert process.returncode == 128 + signal.SIGTERM
         assert living(home) == []
         assert {study.places for study in vendor.state.studies.values()} <= {1, 5, 12}
