@@ -14,9 +14,8 @@ from alembic.script import ScriptDirectory
 from pydantic import BaseModel, ValidationError
 from sqlalchemy import func, select
 
-from cli import address, console, failure, flower, money, pause, servers
+from cli import address, console, door, failure, flower, money, pause, servers
 from cli.console import Json
-from cli.fleet import HOST
 from models import migrations
 from models.operation import Operation, State
 from models.requester import Requester
@@ -161,7 +160,7 @@ def _flower() -> Iterator[Finding]:
 
 
 def _web() -> Iterator[Finding]:
-    url = settings().web_url or f"http://{HOST}:{settings().web_port}"
+    url = settings().web_url or door.address()
     try:
         down = Health.model_validate_json(httpx.get(f"{url.rstrip('/')}/healthz", timeout=PATIENCE).content).down
     except (httpx.HTTPError, httpx.InvalidURL, ValidationError):

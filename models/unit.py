@@ -9,6 +9,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
 from models import recruit
 from models.assignment import Assignment
 from models.base import Base, by_value, vendor_classes
+from models.identity import unit_id
 from models.plan import session_of
 from models.status import UNIT_MOVES, IllegalMoveError, UnitStatus, check_move
 from models.task_run import TaskRun
@@ -72,3 +73,16 @@ class Unit(Base):
         if self.agent_id is not None:
             raise IllegalMoveError(f"Agent {self.agent_id} has unit {self.id}, so it cannot be taken off the table.")
         self.status = UnitStatus.EXPIRED
+
+
+def unit_row(run: TaskRun, assignment: UUID, index: int) -> dict[str, Any]:
+    """The columns of a new unit of an assignment, for those that write many at once."""
+    return {
+        "id": unit_id(assignment, index),
+        "assignment_id": assignment,
+        "task_run_id": run.id,
+        "provider_type": run.provider_type,
+        "index": index,
+        "pay_minor": run.pay_minor,
+        "currency": run.currency,
+    }

@@ -182,7 +182,7 @@ class CrowdProvider(ABC):
         Raises:
             ProviderError: the read failed, and nothing is sent.
         """
-        raise NotImplementedError
+        raise NotImplementedError(f"{self.PROVIDER_TYPE} declares a kind that needs a snapshot, and takes none.")
 
     @abstractmethod
     def find(self, requests: Sequence[Request]) -> Sequence[Outcome]:

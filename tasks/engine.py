@@ -8,7 +8,7 @@ only from the attempt that holds the operation.
 import logging
 import traceback
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
@@ -79,17 +79,20 @@ def _with_snapshots(provider: CrowdProvider, held: Claim) -> Sequence[Request]:
     except ProviderError as error:
         raise NotSentError(f"what was there before could not be read, so nothing was sent: {error}") from None
     taken = dict(zip((request.id for request in fresh), shown, strict=True))
-    mine = (Operation.attempt_id == held.attempt_id, Operation.state == State.SENDING, Operation.baseline.is_(None))
-    with transaction() as session:
-        kept = [
-            session.scalars(
-                update(Operation).where(Operation.id == one, *mine).values(baseline=before).returning(Operation.id)
-            ).one_or_none()
-            for one, before in sorted(taken.items())
-        ]
-    if None in kept:
+    if not _keep(held, taken):
         raise NotSentError("the claim was lost while the state before was read, so nothing was sent")
     return [replace(request, baseline=taken.get(request.id, request.baseline)) for request in held.requests]
+
+
+def _keep(held: Claim, taken: Mapping[UUID, Mapping[str, Any]]) -> bool:
+    """Write the snapshots down; False if one of the operations is not this claim's any more."""
+    mine = (Operation.attempt_id == held.attempt_id, Operation.state == State.SENDING, Operation.baseline.is_(None))
+    kept: list[UUID] = []
+    with transaction() as session:
+        for one, before in sorted(taken.items()):
+            written = update(Operation).where(Operation.id == one, *mine).values(baseline=dict(before))
+            kept += session.scalars(written.returning(Operation.id)).all()
+    return len(kept) == len(taken)
 
 
 def answers(call: Any, requests: Sequence[Request]) -> Sequence[Outcome]:  # noqa: ANN401 - a thunk

@@ -58,13 +58,13 @@ def _register(session: Session, run: TaskRun, rows: Sequence[Observation]) -> bo
     }
     values = [{"id": key, **person} for key, person in sorted(people.items())]
     session.execute(insert(Worker).on_conflict_do_nothing(), values)
-    agents = {key: _agent_row(run, key, row) for row in rows if (key := agent_id(run.requester_id, row.submission_id))}
-    values = [values for _, values in sorted(agents.items())]
-    made = session.scalars(insert(Agent).on_conflict_do_nothing().returning(Agent.id), values).all()
-    seat(session, run, {key: agents[key]["status"] for key in made})
+    seen = {agent_id(run.requester_id, row.submission_id): row for row in rows}
+    agents = [_agent_row(run, key, row) for key, row in sorted(seen.items())]
+    made = session.scalars(insert(Agent).on_conflict_do_nothing().returning(Agent.id), agents).all()
+    seat(session, run, {key: seen[key].status or AgentStatus.NONE for key in made})
     if made:
         run.is_completed = False
-    return len(made) == len(agents)
+    return len(made) == len(seen)
 
 
 def _agent_row(run: TaskRun, key: UUID, row: Observation) -> dict[str, Any]:

@@ -15,14 +15,13 @@ from sqlalchemy.orm import Session
 
 from models import recruit
 from models.assignment import Assignment
-from models.identity import assignment_id, identity, run_id, unit_id
+from models.identity import assignment_id, identity, run_id
 from models.plan import ConflictError
 from models.project import Project
 from models.requester import Requester
-from models.status import UnitStatus
 from models.task import Task
 from models.task_run import TaskRun
-from models.unit import Unit
+from models.unit import Unit, unit_row
 from providers import provider_class
 
 
@@ -85,21 +84,8 @@ def _units(session: Session, run: TaskRun, spec: Spec, rows: Sequence[dict[str, 
         for index, data in enumerate(rows)
     ]
     session.execute(insert(Assignment), assignments)
-    units = [_unit_row(run, row["id"], index) for row in assignments for index in range(spec.units_per_assignment)]
+    units = [unit_row(run, row["id"], index) for row in assignments for index in range(spec.units_per_assignment)]
     session.execute(insert(Unit), units)
     return session.scalars(
         select(Unit).join(Assignment).where(Unit.task_run_id == run.id).order_by(Assignment.index, Unit.index)
     ).all()
-
-
-def _unit_row(run: TaskRun, assignment: UUID, index: int) -> dict[str, Any]:
-    return {
-        "id": unit_id(assignment, index),
-        "assignment_id": assignment,
-        "task_run_id": run.id,
-        "provider_type": run.provider_type,
-        "index": index,
-        "pay_minor": run.pay_minor,
-        "currency": run.currency,
-        "status": UnitStatus.CREATED,
-    }

@@ -6,7 +6,7 @@ the session holds.
 
 from collections.abc import Mapping, Sequence
 from heapq import heapify, heapreplace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import ARRAY, Select, Text, Uuid, case, func, insert, literal, select, type_coerce, update
@@ -15,11 +15,10 @@ from sqlalchemy.orm import Session
 from models.agent import Agent
 from models.assignment import Assignment
 from models.discrepancy import Finding, report_each
-from models.identity import unit_id
 from models.session import UNSEEN
 from models.status import UNIT_OF_AGENT, AgentStatus, UnitStatus
 from models.task_run import TaskRun
-from models.unit import SURPLUS, Unit
+from models.unit import SURPLUS, Unit, unit_row
 
 _UNDONE = (UnitStatus.REJECTED, UnitStatus.SOFT_REJECTED)
 
@@ -114,22 +113,10 @@ def _with_one_more(row: _Row) -> _Row:
 
 def _make(session: Session, run: TaskRun, chosen: Sequence[_Row]) -> list[tuple[UUID, bool]]:
     """Units beyond those that were planned, so that whoever worked is paid; each with whether its row lacked work."""
-    made = [_more_unit(run, row.assignment, SURPLUS - row.extra) for row in chosen]
+    made = [unit_row(run, row.assignment, SURPLUS - row.extra) for row in chosen]
     if made:
         session.execute(insert(Unit), made)
     return [(unit["id"], row.good < row.planned) for unit, row in zip(made, chosen, strict=True)]
-
-
-def _more_unit(run: TaskRun, assignment: UUID, index: int) -> dict[str, Any]:
-    return {
-        "id": unit_id(assignment, index),
-        "assignment_id": assignment,
-        "task_run_id": run.id,
-        "provider_type": run.provider_type,
-        "index": index,
-        "pay_minor": run.pay_minor,
-        "currency": run.currency,
-    }
 
 
 def place(session: Session, seats: Sequence[Seat]) -> None:

@@ -118,7 +118,7 @@ def _template(servers):  # noqa: ARG001 - a fixture is asked for by its name
 
 @pytest.fixture(scope="session")
 def _database(_template):
-    _administer("DROP DATABASE IF EXISTS crowdops_test", f"CREATE DATABASE crowdops_test TEMPLATE {TEMPLATE}")
+    _administer(f"CREATE DATABASE crowdops_test TEMPLATE {TEMPLATE}")
     return _url_of("crowdops_test")
 
 
@@ -183,7 +183,6 @@ def _url_of(database):
     return make_url(settings().database()).set(database=database).render_as_string(hide_password=False)
 
 
-def _administer(*statements):
+def _administer(statement):
     with psycopg.connect(_url_of("crowdops").replace("+psycopg", ""), autocommit=True) as connection:
-        for statement in statements:
-            connection.execute(statement)
+        connection.execute(statement)

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from models import clock, review
 from models.agent import Agent
@@ -152,6 +152,11 @@ class Scene:
         with transaction() as session:
             clock.advance(session, timedelta(seconds=seconds))
         self.simulator.advance(seconds)
+
+    def put(self, operation, **values):
+        """Bring an operation to another place than its own way led it."""
+        with transaction() as session:
+            session.execute(update(Operation).where(Operation.id == operation.id).values(values))
 
     def seconds_until(self, moment):
         """How far off a time is."""

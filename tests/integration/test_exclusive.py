@@ -4,7 +4,6 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
 import pytest
-from sqlalchemy import update
 
 from models import plan
 from models.operation import Operation, State
@@ -36,11 +35,6 @@ def taken(*operations):
     return [request.id for claim in made for request in claim.requests]
 
 
-def put(operation, **values):
-    with transaction() as session:
-        session.execute(update(Operation).where(Operation.id == operation.id).values(values))
-
-
 def test_of_several_that_are_due_at_once_the_first_is_taken(payments):
     *same, other = payments
     first, second = taken(*payments)
@@ -69,16 +63,16 @@ def test_another_waits_until_it_is_known_what_became_of_the_first(scene, payment
     scene.send(first)
     assert scene.get(Operation, first.id).state is State.UNKNOWN
     assert taken(second) == []
-    put(first, state=State.REVIEW)
+    scene.put(first, state=State.REVIEW)
     assert taken(second, other) == [other.id]
-    put(first, state=State.CONFIRMED)
+    scene.put(first, state=State.CONFIRMED)
     assert taken(second) == [second.id]
 
 
-def test_one_that_is_to_be_sent_again_lets_another_go_first(payments):
+def test_one_that_is_to_be_sent_again_lets_another_go_first(scene, payments):
     first, second, *_ = payments
     assert taken(first) == [first.id]
-    put(first, state=State.PLANNED, lease_until=None)
+    scene.put(first, state=State.PLANNED, lease_until=None)
     assert taken(second) == [second.id]
     assert taken(first) == []
 
@@ -87,7 +81,7 @@ def test_what_goes_to_a_person_unsent_does_not_collide_with_what_is_in_doubt(sce
     first, second, *_ = payments
     scene.fault(DECISION, "drop_after")
     scene.send(first)
-    put(second, attempts=settings().timing.max_attempts)
+    scene.put(second, attempts=settings().timing.max_attempts)
     sweep()
     assert scene.get(Operation, first.id).state is State.UNKNOWN
     assert scene.get(Operation, second.id).state is State.REVIEW

@@ -1,7 +1,6 @@
 """What the vendor showed before an effect that adds is kept before the first byte of it leaves, and never changes."""
 
 import pytest
-from sqlalchemy import update
 from sqlalchemy.exc import ProgrammingError
 
 from models.operation import Operation, State
@@ -34,11 +33,6 @@ def payment(scene, monkeypatch):
     return planned
 
 
-def put(operation, **values):
-    with transaction() as session:
-        session.execute(update(Operation).where(Operation.id == operation.id).values(values))
-
-
 def test_it_is_kept_before_the_send_and_given_to_the_read_back(scene, payment):
     scene.fault(DECISION, "drop_after")
     scene.send(payment)
@@ -50,8 +44,8 @@ def test_it_is_kept_before_the_send_and_given_to_the_read_back(scene, payment):
 def test_a_second_send_takes_no_other(scene, payment):
     scene.fault(DECISION, "drop_after")
     scene.send(payment)
-    put(payment, state=State.REVIEW)
-    put(payment, state=State.PLANNED)
+    scene.put(payment, state=State.REVIEW)
+    scene.put(payment, state=State.PLANNED)
     scene.later(settings().timing.read_every)
     reads = scene.calls(SUBMISSION)
     assert len(scene.send(payment)) == 1
@@ -82,7 +76,7 @@ def test_nothing_is_sent_when_the_claim_was_lost_meanwhile(scene, payment, monke
     assert (row.state, row.baseline, scene.calls(DECISION)) == (State.UNKNOWN, None, 0)
 
 
-def test_the_database_lets_nobody_change_it(payment):
-    put(payment, baseline={"paid": []})
+def test_the_database_lets_nobody_change_it(scene, payment):
+    scene.put(payment, baseline={"paid": []})
     with pytest.raises(ProgrammingError, match="its baseline is written once"):
-        put(payment, baseline={"paid": [150]})
+        scene.put(payment, baseline={"paid": [150]})

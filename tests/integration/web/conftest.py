@@ -31,3 +31,9 @@ def door(scene):
         made = Door(scene, url)
         with made.client:
             yield made
+
+
+@pytest.fixture
+def agent(run, door):
+    """Somebody who has got the data of a unit of the module's run."""
+    return door.arrive(run, door.come(run)).json()["id"]

@@ -15,12 +15,6 @@ def run(scene):
     return scene.live(1)
 
 
-@pytest.fixture
-def agent(run, door):
-    """Somebody who has got the data of the unit."""
-    return door.arrive(run, door.come(run)).json()["id"]
-
-
 def test_a_large_body_is_refused_while_it_is_read(scene, run, door, agent):
     def endless():
         yield b'{"code": "C0DE", "data": {"text": "'

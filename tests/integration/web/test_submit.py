@@ -18,12 +18,6 @@ def run(scene):
     return scene.live(2)
 
 
-@pytest.fixture
-def agent(run, door):
-    """Somebody who has got the data of a unit."""
-    return door.arrive(run, door.come(run)).json()["id"]
-
-
 def test_work_is_kept_with_its_time_and_the_browser_goes_back_to_the_vendor(scene, run, door, agent):
     answer = door.submit(run, agent, WORK)
     assert (answer.status_code, answer.json()) == (200, {"redirect": BACK})
