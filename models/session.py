@@ -34,11 +34,11 @@ _CONNECTION = {
 }
 
 
-@lru_cache(maxsize=1)
-def _engine_of(_pid: int) -> Engine:
+@lru_cache(maxsize=4)
+def _engine_of(url: str, _pid: int) -> Engine:
     # Parameters hold workers' names, which have no place in an exception.
     return create_engine(
-        settings().database(),
+        url,
         hide_parameters=True,
         pool_pre_ping=True,
         pool_size=8,
@@ -48,7 +48,7 @@ def _engine_of(_pid: int) -> Engine:
 
 def engine() -> Engine:
     """The engine of this process; a forked child gets its own, because sockets must not be shared."""
-    return _engine_of(os.getpid())
+    return _engine_of(settings().database(), os.getpid())
 
 
 @contextmanager

@@ -27,6 +27,17 @@ from tests.smoke.containers import Beat, Valkey, Worker
 
 pytest.register_assert_rewrite("tests.smoke.job")
 _numbers = count(1)
+_started = []
+"""Every process that was started here, and not for one test alone."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item, nextitem):  # noqa: ARG001 - the hook's names
+    """An idle fleet works all the time; it ends when no test here is next, and `fleet` starts it when one is."""
+    if nextitem is None or "smoke" not in nextitem.path.parts:
+        while _started:
+            _started.pop().teardown()
+    yield
 
 
 def pytest_configure(config):
@@ -62,24 +73,19 @@ def _here(environment, monkeypatch):
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     settings.cache_clear()
-    session._engine_of.cache_clear()  # noqa: SLF001 - only a test changes a living process's database
     yield
     session.engine().dispose()
-    session._engine_of.cache_clear()  # noqa: SLF001 - the same
 
 
 @pytest.fixture(scope="session")
 def start(environment, tmp_path_factory):
-    """A function that starts a process of the Procfile with a home of its own; it is gone when the session ends."""
-    started = []
+    """A function that starts a process of the Procfile with a home of its own; it is gone when the tests here are."""
 
     def process(kind, name, **extra):
-        started.append(kind(name, tmp_path_factory.mktemp(name), environment | extra).start())
-        return started[-1]
+        _started.append(kind(name, tmp_path_factory.mktemp(name), environment | extra).start())
+        return _started[-1]
 
-    yield process
-    for one in started:
-        one.teardown()
+    return process
 
 
 @pytest.fixture(scope="session")
@@ -117,4 +123,6 @@ def job(fleet, simulator, eventually):  # noqa: ARG001 - the fleet has to be the
     """The main job, for an account of this test's own."""
     from tests.smoke.job import Job  # noqa: PLC0415 - after its asserts were made to explain themselves
 
-    return Job(simulator, f"lab {next(_numbers)}", eventually)
+    made = Job(simulator, f"lab {next(_numbers)}", eventually)
+    yield made
+    made.over()

@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from models.agent import Agent
 from models.operation import Operation, State
@@ -50,6 +50,12 @@ class Job(Scene):
         operations = self.approve(run)
         dispatch.wake()
         return operations
+
+    def over(self):
+        """Nothing of this account is asked about any more, which would be work for the tests after this one."""
+        with transaction() as session:
+            mine = update(TaskRun).where(TaskRun.requester_id == self.account)
+            session.execute(mine.values(is_completed=True))
 
     def until(self, condition):
         """Wait for the fleet."""

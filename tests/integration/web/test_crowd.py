@@ -27,7 +27,7 @@ def test_the_crowd_gets_its_work_at_the_door_and_hands_it_in_there(scene, door, 
     people = [scene.simulator.crowd.send(scene.study(run)) for _ in range(4)]
 
     def submitted():
-        scene.simulator.advance(20)
+        scene.simulator.advance(2)
         return {one.status for one in people} == {"AWAITING REVIEW"}
 
     eventually(submitted, 60)
@@ -50,7 +50,7 @@ def test_a_door_that_is_put_off_by_the_vendor_is_asked_again(scene, door, monkey
     one = scene.simulator.crowd.send(scene.study(run))
 
     def submitted():
-        scene.simulator.advance(10)
+        scene.simulator.advance(2)
         return one.status == "AWAITING REVIEW"
 
     eventually(submitted, 60)
