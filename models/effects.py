@@ -15,7 +15,6 @@ from models.clock import now
 from models.discrepancy import Finding, report
 from models.group import Group
 from models.operation import Operation
-from models.recruit import expire_units
 from models.session import UNSEEN
 from models.status import AgentStatus, IllegalMoveError, UnitStatus
 from models.task_run import TaskRun
@@ -88,9 +87,11 @@ def recruiting(session: Session, run_ids: Collection[UUID | None]) -> None:
 
 
 def stopped(session: Session, run_id: UUID) -> None:
-    """The vendor recruits nobody any more: what nobody has expires, and what waited for that is due."""
+    """The vendor recruits nobody any more: what waited for that is due.
+
+    Units wait for whoever took a place before and was not seen yet, until a listing has shown everybody.
+    """
     _add_facts(session, run_id, {"stopped": True})
-    expire_units(session, run_id)
     waiting = update(Operation).where(Operation.run_id == run_id, Operation.hold.isnot(None))
     session.execute(waiting.values(hold=None, next_at=now(), nudged_at=None), execution_options=UNSEEN)
 

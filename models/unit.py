@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint, text
+from sqlalchemy import CheckConstraint, ColumnElement, ForeignKey, Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
 
 from models import recruit
@@ -73,6 +73,11 @@ class Unit(Base):
         if self.agent_id is not None:
             raise IllegalMoveError(f"Agent {self.agent_id} has unit {self.id}, so it cannot be taken off the table.")
         self.status = UnitStatus.EXPIRED
+
+
+def is_free() -> ColumnElement[bool]:
+    """Somebody can take it: one whose launch is not confirmed yet is evidently out there too, once somebody comes."""
+    return Unit.status.in_([UnitStatus.LAUNCHED, UnitStatus.CREATED]) & Unit.place.isnot(None)
 
 
 def unit_row(run: TaskRun, assignment: UUID, index: int) -> dict[str, Any]:

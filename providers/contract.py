@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from models.agent import Agent
 from models.operation import Operation
 from models.requester import Requester
-from models.status import AgentStatus
+from models.status import UNIT_OF_AGENT, AgentStatus
 from models.task_run import TaskRun
 from models.unit import Unit
 from models.worker import Worker
@@ -209,6 +209,14 @@ class CrowdProvider(ABC):
     @abstractmethod
     def observe(self, run_facts: Mapping[str, Any]) -> Iterator[Sequence[Observation]]:
         """List every submission of a run, unfiltered, page by page."""
+
+    def left(self, run_facts: Mapping[str, Any]) -> Sequence[Observation]:
+        """Submissions of a run whose workers gave them up or came to the end of their time, which frees their places.
+
+        Raises:
+            ProviderError: the read failed.
+        """
+        return [row for page in self.observe(run_facts) for row in page if row.status and not UNIT_OF_AGENT[row.status]]
 
     @abstractmethod
     def look(self, run_facts: Mapping[str, Any], submission: str) -> Observation:

@@ -3,11 +3,12 @@
 Both say what they refuse and why, in words that a worker may read.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, literal, select, tuple_
+from sqlalchemy import exists, func, literal, select, tuple_
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Session
 
@@ -17,9 +18,9 @@ from models.identity import agent_id, worker_id
 from models.session import transaction
 from models.status import AGENT_LIVE, UNIT_OF_AGENT, AgentStatus
 from models.task_run import TaskRun
-from models.unit import Unit
+from models.unit import Unit, is_free
 from providers import account_of, provider_class, provider_for
-from providers.contract import Observation
+from providers.contract import CrowdProvider, Observation
 from providers.errors import RejectedError
 from tasks import register
 from tasks.diff import diff
@@ -67,6 +68,8 @@ class Arrival:
 def arrive(run_id: UUID, submission: str, worker: str) -> Arrival:
     """Give a worker their unit's data; the vendor is asked about a submission that is not known yet, once.
 
+    Where no unit is free, it is asked who left as well: their place, which the worker took, came with a unit.
+
     Raises:
         NotTheirsError: the submission is somebody else's.
         OverError: it is over.
@@ -84,6 +87,17 @@ def arrive(run_id: UUID, submission: str, worker: str) -> Arrival:
             return _data(session, run, known, worker)
         held = {submission: known.status} if known is not None else {}
     provider = provider_for(account, [world])
+    seen = _look(provider, facts, submission, worker)
+    if (others := _others(run_id)) is not None:
+        held, seen = others | held, [*provider.left(facts), *seen]
+    with transaction() as session:
+        run = session.get_one(TaskRun, run_id, with_for_update={"key_share": True})
+        register.write(session, run, diff(held, seen))
+        return _data(session, run, session.get_one(Agent, agent_id(run.requester_id, submission)), worker)
+
+
+def _look(provider: CrowdProvider, facts: Mapping[str, Any], submission: str, worker: str) -> list[Observation]:
+    """The submission as the vendor shows it, if it is the worker's and there is work to do for it."""
     if not provider.is_at_vendor(facts):
         raise UnknownError("This study is not at the vendor, so it has no submissions.")
     try:
@@ -91,10 +105,15 @@ def arrive(run_id: UUID, submission: str, worker: str) -> Arrival:
     except RejectedError:
         raise UnknownError("The vendor knows no such submission of this study.") from None
     _assert_at_work(seen, worker)
+    return [seen]
+
+
+def _others(run_id: UUID) -> dict[str, AgentStatus] | None:
+    """Everybody else of a run that has no unit left, as we hold them before the vendor is asked who left."""
     with transaction() as session:
-        run = session.get_one(TaskRun, run_id, with_for_update={"key_share": True})
-        register.write(session, run, diff(held, [seen]))
-        return _data(session, run, session.get_one(Agent, agent_id(run.requester_id, submission)), worker)
+        if session.scalar(select(exists().where(Unit.task_run_id == run_id, is_free()))):
+            return None
+        return dict(session.execute(select(Agent.submission, Agent.status).where(Agent.task_run_id == run_id)).all())
 
 
 def _assert_at_work(seen: Observation, worker: str) -> None:

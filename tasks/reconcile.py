@@ -17,7 +17,7 @@ from models.agent import Agent
 from models.clock import after, now
 from models.discrepancy import Discrepancy, Finding
 from models.operation import FINAL, Operation
-from models.recruit import OFFERS, expire
+from models.recruit import OFFERS, expire, expire_units
 from models.requester import Requester
 from models.session import transaction
 from models.settings import settings
@@ -131,7 +131,7 @@ def reconcile_run(
     if not provider.is_at_vendor(facts):
         return _close(run_id)
     vector = dict(provider.changed(facts))
-    if vector == seen and not full and (not _waits_for_the_end(run_id) or provider.recruits(facts)):
+    if vector == seen and not full and not _is_to_end(provider, run_id, facts):
         return None
     rows, changes = _compare(provider, facts, _known(run_id), keep)
     at_work = any(row.status in AGENT_LIVE for row in rows)
@@ -139,8 +139,12 @@ def reconcile_run(
     keep()
     with transaction() as session:
         seen = _write(session, run_id, _trusted(vector, rows, seen), changes)
+        whole = bool(seen) and AGAIN not in seen
         _end(session, run_id, recruits, began)
-        over = _is_over(run_id) if seen and AGAIN not in seen else false()
+        # Whoever took a place before the stop is among those that a list shows which was asked for after it.
+        if whole and facts.get("stopped") and session.get_one(TaskRun, run_id, populate_existing=True).is_stopped:
+            expire_units(session, run_id)
+        over = _is_over(run_id) if whole else false()
         session.execute(update(TaskRun).where(TaskRun.id == run_id).values(seen=seen, is_completed=over))
     return None
 
@@ -178,10 +182,20 @@ def _compare(
     return rows + found, changes
 
 
-def _waits_for_the_end(run_id: UUID) -> bool:
-    """Whether something of a run is due only when the vendor recruits nobody any more."""
+def _is_to_end(provider: CrowdProvider, run_id: UUID, facts: Mapping[str, Any]) -> bool:
+    """Whether a listing has to show that nobody else comes: units or operations of the run wait for that."""
+    if facts.get("stopped"):
+        return _is_there(_free_units(run_id))
+    return _is_there(_waiting(run_id)) and not provider.recruits(facts)
+
+
+def _is_there(rows: ColumnElement[bool]) -> bool:
     with transaction() as session:
-        return bool(session.scalar(select(_waiting(run_id))))
+        return bool(session.scalar(select(rows)))
+
+
+def _free_units(run_id: UUID) -> ColumnElement[bool]:
+    return exists().where(Unit.task_run_id == run_id, Unit.status.in_(_NOBODYS))
 
 
 def _waiting(run_id: UUID) -> ColumnElement[bool]:
@@ -225,6 +239,8 @@ def _end(session: Session, run_id: UUID, recruits: bool | None, began: datetime)
 def _close(run_id: UUID) -> None:
     """A run whose study is gone, or never was, is over as soon as it was ended."""
     with transaction() as session:
+        if session.get_one(TaskRun, run_id, with_for_update={"key_share": True}).is_stopped:
+            expire_units(session, run_id)
         session.execute(update(TaskRun).where(TaskRun.id == run_id).values(is_completed=_is_over(run_id)))
 
 
@@ -237,5 +253,4 @@ def _is_over(run_id: UUID) -> ColumnElement[bool]:
     told = (Discrepancy.subject == Agent.id, Discrepancy.finding == Finding.VANISHED)
     gone = exists().where(*told, Discrepancy.resolved_at.isnot(None))
     at_work = exists().where(Agent.task_run_id == run_id, Agent.status.notin_(AGENT_SETTLED), ~late, ~gone)
-    free_units = exists().where(Unit.task_run_id == run_id, Unit.status.in_(_NOBODYS))
-    return and_(TaskRun.facts.has_key("stopped"), ~free_units, ~at_work, ~_waiting(run_id))
+    return and_(TaskRun.facts.has_key("stopped"), ~_free_units(run_id), ~at_work, ~_waiting(run_id))

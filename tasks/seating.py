@@ -18,7 +18,7 @@ from models.discrepancy import Finding, report_each
 from models.session import UNSEEN
 from models.status import UNIT_OF_AGENT, AgentStatus, UnitStatus
 from models.task_run import TaskRun
-from models.unit import SURPLUS, Unit, unit_row
+from models.unit import SURPLUS, Unit, is_free, unit_row
 
 _UNDONE = (UnitStatus.REJECTED, UnitStatus.SOFT_REJECTED)
 
@@ -88,13 +88,10 @@ def _take(
 
 
 def _free_units(session: Session, run: TaskRun, wanted: int) -> Sequence[UUID]:
-    """Launched units first; one whose launch is not confirmed yet is evidently out there too.
-
-    They are locked in the order of their places, as by whoever records a launch.
-    """
+    """Launched units first; they are locked in the order of their places, as by whoever records a launch."""
     order = case((Unit.status == UnitStatus.LAUNCHED, 0), else_=1)
-    free = (Unit.task_run_id == run.id, Unit.status.in_([UnitStatus.LAUNCHED, UnitStatus.CREATED]))
-    chosen = select(Unit.id).where(*free, Unit.place.isnot(None)).order_by(order, Unit.place).limit(wanted)
+    free = (Unit.task_run_id == run.id, is_free())
+    chosen = select(Unit.id).where(*free).order_by(order, Unit.place).limit(wanted)
     locked = select(Unit.id).where(Unit.id.in_(session.scalars(chosen).all())).order_by(Unit.place)
     return session.scalars(locked.with_for_update(key_share=True)).all()
 

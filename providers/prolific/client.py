@@ -130,10 +130,13 @@ class Client:
         """How many submissions a study has in each state, and ``TOTAL``; absent words mean zero."""
         return read(shapes.COUNTS, self._call("GET", f"studies/{_safe(study)}/submissions/counts/"))
 
-    def submissions(self, study: str, *, newest_first: bool = False) -> Iterator[Sequence[Submission]]:
-        """All submissions of a study, in any state, in the stable order of their start, page by page."""
+    def submissions(
+        self, study: str, *, newest_first: bool = False, status: str | None = None
+    ) -> Iterator[Sequence[Submission]]:
+        """All submissions of a study, in any or one state, in the stable order of their start, page by page."""
         order = "-started_at" if newest_first else "started_at"
-        return self._pages("submissions/", shapes.SUBMISSIONS, {"study": _safe(study), "ordering": order})
+        wanted = {"study": _safe(study), "ordering": order} | ({"status": status} if status else {})
+        return self._pages("submissions/", shapes.SUBMISSIONS, wanted)
 
     def submission(self, submission: str) -> Decided:
         """The state of one submission."""

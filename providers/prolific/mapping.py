@@ -19,6 +19,8 @@ PROCESSING = "PROCESSING"
 """Undocumented, and seen for moments between other states."""
 #: The worker has not finished, or not in time; a late completion still comes back as AWAITING REVIEW.
 UNFINISHED = frozenset({"RESERVED", "ACTIVE", "TIMED OUT"})
+#: Whose place is free again, in the words by which a list of submissions is narrowed.
+LEFT = ("RETURNED", "TIMED-OUT")
 #: Paid, but not in full.
 PARTIAL = frozenset({"PARTIALLY APPROVED", "SCREENED OUT"})
 #: Decided or over, and not by a full approval.

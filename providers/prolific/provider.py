@@ -157,6 +157,10 @@ class ProlificProvider(CrowdProvider):
         """The study's submissions, a hundred a page."""
         return reads.observe(self._client, run_facts["study_id"])
 
+    def left(self, run_facts: Mapping[str, Any]) -> Sequence[Observation]:
+        """Returned and timed-out submissions, a list each."""
+        return reads.left(self._client, run_facts["study_id"])
+
     def look(self, run_facts: Mapping[str, Any], submission: str) -> Observation:
         """One read of one submission."""
         return reads.look(self._client, run_facts["study_id"], submission)

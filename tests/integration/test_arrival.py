@@ -12,7 +12,7 @@ from models.unit import Unit
 from models.worker import Worker
 from providers.errors import UnknownError as NoAnswerError
 from tasks.arrival import ConflictError, RefusedError, UnknownError, arrive, hand_in
-from tests.integration.scene import Scene
+from tests.integration.scene import LISTING, Scene
 
 READ = "GET submissions/{id}/"
 
@@ -154,6 +154,23 @@ def test_more_workers_than_units_all_get_something_to_do(scene, run, worker):
     assert all("row" in arrival.data for arrival in arrived)
     assert scene.unit_words() == ["assigned"] * 5
     assert len(scene.findings()) == 2
+
+
+@pytest.mark.parametrize("word", ["RETURNED", "TIMED-OUT"])
+def test_who_takes_the_place_of_somebody_who_left_unseen_gets_the_unit_that_was_left(scene, run, worker, word):
+    people = [worker() for _ in range(3)]
+    left = [arrive(run, *person) for person in people][1]
+    scene.simulator.state.set_status(people[1][0], word)
+    assert arrive(run, *worker()).data == left.data
+    assert scene.unit_words() == ["assigned"] * 3
+    assert sorted(scene.agent_words()) == ["in task"] * 3 + [{"RETURNED": "returned"}.get(word, "timeout")]
+    assert scene.findings() == []
+
+
+def test_who_left_is_asked_for_only_where_no_unit_is_free(scene, run, worker):
+    for _ in range(3):
+        arrive(run, *worker())
+    assert scene.calls(LISTING) == 0
 
 
 def test_what_is_handed_in_is_kept_once_and_the_vendor_says_when_it_is_complete(scene, run, worker):

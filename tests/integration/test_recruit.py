@@ -5,13 +5,15 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from models import recruit, review
+from models.agent import Agent
 from models.operation import Operation, State
 from models.session import transaction
 from models.status import IllegalMoveError
 from models.task_run import TaskRun
 from models.unit import Unit
 from tasks import claims, decide, engine, reconcile
-from tests.integration.scene import DRAFT, LAUNCH, STUDY_MOVE
+from tasks.arrival import arrive
+from tests.integration.scene import DRAFT, LAUNCH, LISTING, STUDY_MOVE
 
 
 def act(run, verb):
@@ -32,6 +34,7 @@ def test_an_expired_run_is_stopped_and_what_nobody_has_expires(scene):
     assert scene.unit_words() == ["assigned", "launched", "launched"]
     scene.settle()
     assert status(scene, run) == "AWAITING REVIEW"
+    scene.reconcile(run)
     assert scene.unit_words() == ["assigned", "expired", "expired"]
     state.finish(at_work)
     scene.reconcile(run)
@@ -40,6 +43,31 @@ def test_an_expired_run_is_stopped_and_what_nobody_has_expires(scene):
     scene.reconcile(run)
     assert scene.unit_words() == ["accepted", "expired", "expired"]
     assert scene.get(TaskRun, run).is_completed
+
+
+def test_who_took_a_place_before_the_stop_and_is_seen_after_it_has_one_of_the_units(scene):
+    run, state = scene.live(3), scene.simulator.state
+    at_the_door, at_work = (state.take_place(scene.study(run)) for _ in range(2))
+    act(run, recruit.expire)
+    scene.settle()
+    assert scene.unit_words() == ["launched"] * 3
+    arrive(run, at_the_door.id, at_the_door.participant)
+    scene.reconcile(run)
+    assert scene.unit_words() == ["assigned", "assigned", "expired"]
+    assert {agent.submission for agent in scene.all(Agent)} == {at_the_door.id, at_work.id}
+    assert scene.findings() == []
+
+
+def test_units_wait_until_a_list_that_is_whole_has_shown_who_is_there(scene):
+    run, state = scene.live(2), scene.simulator.state
+    state.take_place(scene.study(run))
+    act(run, recruit.expire)
+    scene.settle()
+    scene.fault(LISTING, "list_skips")
+    scene.reconcile(run)
+    assert scene.unit_words() == ["launched"] * 2
+    scene.reconcile(run)
+    assert scene.unit_words() == ["assigned", "expired"]
 
 
 def test_who_returns_work_of_an_expired_run_leaves_an_expired_unit(scene):
@@ -72,6 +100,7 @@ def test_a_draft_that_was_not_published_is_deleted(scene):
     assert study not in scene.simulator.state.studies
     assert scene.states("publish", "launch") == {State.CANCELLED}
     assert scene.states("stop") == {State.CONFIRMED}
+    scene.reconcile(run)
     assert scene.unit_words() == ["expired"] * 2
 
 
@@ -89,6 +118,7 @@ def test_whatever_was_under_way_when_a_run_was_expired_nothing_is_offered_in_the
         scene.read(*scene.operations(earlier))
     act(run, recruit.expire)
     scene.settle(200)
+    scene.reconcile(run)
     assert set(scene.unit_words()) == {"expired"}
     open_studies = [study for study in scene.simulator.state.studies.values() if study.status != "COMPLETED"]
     assert open_studies == []
@@ -135,8 +165,10 @@ def test_a_study_that_was_stopped_in_the_vendors_pages_comes_home(scene):
     scene.completed(run, 1)
     scene.simulator.state.study(scene.study(run)).closed = True
     reconcile.reconcile_account(scene.account, full=True)
-    assert scene.unit_words() == ["completed", "expired", "expired"]
     assert scene.get(TaskRun, run).is_stopped
+    # A list that was asked for since then shows everybody who took a place.
+    reconcile.reconcile_account(scene.account)
+    assert scene.unit_words() == ["completed", "expired", "expired"]
 
 
 def test_a_pause_lets_nobody_in_until_it_is_over(scene):
@@ -203,6 +235,7 @@ def test_rejections_that_waited_go_out_after_the_stop(scene):
     act(run, recruit.expire)
     scene.settle()
     assert scene.states("reject") == {State.CONFIRMED}
+    scene.reconcile(run)
     assert scene.unit_words() == ["expired", "rejected"]
     assert scene.all(Operation, Operation.hold.isnot(None)) == []
 

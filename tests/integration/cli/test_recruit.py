@@ -18,6 +18,7 @@ def test_expiring_a_run_is_planned_once_and_says_what_becomes_of_people_and_unit
     again = data("run", "expire", "run")
     assert (again["operation"], again["planned"]) == (str(stop.id), False)
     scene.settle()
+    scene.reconcile(run)
     assert scene.unit_words() == ["assigned", "expired"]
     assert "There already for run: stop" in crowdops("run", "expire", "run")
     assert data("run", "show", "run")["expired"]
