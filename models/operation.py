@@ -113,8 +113,8 @@ class Operation(Base):
     """The last attempt; only its owner may record a negative outcome."""
     exclusive: Mapped[bool] = mapped_column(server_default="false")
     """It has its target to itself: set by its claim, and let go by the database when it is planned again or over."""
-    baseline: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
-    """What the vendor showed before the first send; written once."""
+    baseline: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    """What the vendor showed before the first send; it never changes, and goes where nothing was sent."""
     alone: Mapped[bool] = mapped_column(server_default="false")
     """Its batch was refused, which proves nothing about a member: send it by itself."""
     reads: Mapped[int] = mapped_column(server_default="0")

@@ -37,6 +37,8 @@ class Timing(BaseModel):
 
     Absence counts only after it, wherever a second effect would add to the first.
     """
+    pay_settle: float = 6 * 3600
+    """The same for payments, which vendors carry out when they come to it; after it a person decides."""
     read_every: float = 10
     """First pause before an unknown outcome is read back; it doubles up to `back_off_max`."""
     back_off: float = 2
@@ -63,8 +65,8 @@ class Timing(BaseModel):
         if sorted(set(values)) != values:
             shown = ", ".join(f"{name}={value:g}" for name, value in zip(names, values, strict=True))
             raise ValueError(f"time limits must grow from http_deadline to visibility, but are {shown}")
-        if self.lease < 3 * self.http_deadline or self.settle < self.lease:
-            raise ValueError("a lease must outlast three requests, and the settle time must outlast the lease")
+        if self.lease < 3 * self.http_deadline or min(self.settle, self.pay_settle) < self.lease:
+            raise ValueError("a lease must outlast three requests, and the settle times must outlast the lease")
         return self
 
 
@@ -77,6 +79,7 @@ PROFILES: dict[str, dict[str, float]] = {
         "lease": 6,
         "visibility": 20,
         "settle": 7,
+        "pay_settle": 12,
         "read_every": 0.5,
         "back_off": 0.3,
         "back_off_max": 3,

@@ -96,6 +96,9 @@ class Done:
 class Accepted:
     """The vendor took the request and will carry it out later; only a read proves it."""
 
+    result: Mapping[str, Any] = field(default_factory=dict)
+    """What its answer said about this operation; what the read shows is added to it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Absent:
@@ -176,11 +179,13 @@ class CrowdProvider(ABC):
             ProviderError: the same outcome for every member.
         """
 
-    def snapshot(self, _requests: Sequence[Request]) -> Sequence[Mapping[str, Any]]:
+    def snapshot(self, _requests: Sequence[Request]) -> Sequence[Mapping[str, Any] | ProviderError]:
         """Read what the vendor shows of each target now; for kinds that declare a `snapshot`.
 
+        What cannot be read is not sent, and is asked for again later; the others are.
+
         Raises:
-            ProviderError: the read failed, and nothing is sent.
+            ProviderError: no read was possible, and nothing is sent.
         """
         raise NotImplementedError(f"{self.PROVIDER_TYPE} declares a kind that needs a snapshot, and takes none.")
 

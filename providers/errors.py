@@ -12,6 +12,9 @@ ProviderError
 class ProviderError(Exception):
     """Base of everything a provider raises; the message must hold no secret and no worker id."""
 
+    harmless = False
+    """It came of a step before the effect, such as a set-up: whatever the vendor made of that, nothing has happened."""
+
 
 class NotSentError(ProviderError):
     """Proven: the vendor did not act on the request, and the same request may be sent later."""
@@ -36,3 +39,9 @@ class RejectedError(ProviderError):
 
 class UnknownError(ProviderError):
     """Timeout, reset, 5xx, redirect or an unreadable answer: nothing is decided from it."""
+
+
+def harmless(error: ProviderError) -> ProviderError:
+    """Mark what came of a step that has no effect by itself, so that nobody looks for one."""
+    error.harmless = True
+    return error

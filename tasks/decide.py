@@ -121,6 +121,7 @@ def resolve(  # noqa: PLR0913 - a decision has four parts
     operation.nudged_at = None
     if decision is Decision.RETRY:
         operation.state, operation.attempts, operation.reads, operation.trying_since = State.PLANNED, 0, 0, None
+        operation.baseline = None
         operation.reason = f"sent again, as {who} decided"
     else:
         operation.state, operation.settled_at = State.REJECTED, moment

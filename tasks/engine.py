@@ -14,7 +14,7 @@ from typing import Any
 from uuid import UUID
 
 from celery.exceptions import SoftTimeLimitExceeded
-from sqlalchemy import ColumnElement, select, update
+from sqlalchemy import ColumnElement, case, null, select, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
@@ -26,7 +26,7 @@ from models.operation import FINAL, Operation, State
 from models.session import UNSEEN, transaction
 from models.settings import settings
 from providers import http, provider_for
-from providers.contract import CrowdProvider, Done, Outcome, Request
+from providers.contract import Accepted, CrowdProvider, Done, Outcome, Request
 from providers.errors import NotSentError, ProviderError, UnknownError
 from tasks import failpoints, pacing, verdict
 from tasks.claims import Claim
@@ -61,27 +61,43 @@ def _send(held: Claim) -> Sequence[Outcome]:
 
 def _exchange(held: Claim) -> Sequence[Outcome]:
     provider = provider_for(held.account, [request.sandbox for request in held.requests])
-    requests = _with_snapshots(provider, held) if held.kind.snapshot else held.requests
-    return provider.send(requests)
+    if not held.kind.snapshot:
+        return provider.send(held.requests)
+    ready = _with_snapshots(provider, held)
+    whole = [request for request in ready if isinstance(request, Request)]
+    sent = dict(zip((request.id for request in whole), answers(lambda: provider.send(whole), whole), strict=True))
+    return [sent[one.id] if isinstance(one, Request) else one for one in ready]
 
 
-def _with_snapshots(provider: CrowdProvider, held: Claim) -> Sequence[Request]:
+def _with_snapshots(provider: CrowdProvider, held: Claim) -> Sequence[Request | NotSentError]:
     """Read and keep what the vendor shows before the first send, for a read-back to compare with.
 
     Raises:
-        NotSentError: it cannot be read, or the claim is lost.
+        NotSentError: nothing can be read, or the claim is lost.
     """
     fresh = [request for request in held.requests if request.baseline is None]
+    shown = dict(zip((request.id for request in fresh), _shown(provider, fresh), strict=True))
+    taken = {key: one for key, one in shown.items() if not isinstance(one, ProviderError)}
+    if not _keep(held, taken):
+        raise NotSentError("the claim was lost while the state before was read, so nothing was sent")
+    return [_with_snapshot(request, shown.get(request.id, request.baseline or {})) for request in held.requests]
+
+
+def _shown(provider: CrowdProvider, fresh: Sequence[Request]) -> Sequence[Mapping[str, Any] | ProviderError]:
     try:
-        shown = provider.snapshot(fresh) if fresh else ()
+        return provider.snapshot(fresh) if fresh else ()
     except NotSentError:
         raise
     except ProviderError as error:
-        raise NotSentError(f"what was there before could not be read, so nothing was sent: {error}") from None
-    taken = dict(zip((request.id for request in fresh), shown, strict=True))
-    if not _keep(held, taken):
-        raise NotSentError("the claim was lost while the state before was read, so nothing was sent")
-    return [replace(request, baseline=taken.get(request.id, request.baseline)) for request in held.requests]
+        raise _unread(error) from None
+
+
+def _with_snapshot(request: Request, shown: Mapping[str, Any] | ProviderError) -> Request | NotSentError:
+    return _unread(shown) if isinstance(shown, ProviderError) else replace(request, baseline=shown)
+
+
+def _unread(error: ProviderError) -> NotSentError:
+    return NotSentError(f"what was there before could not be read, so nothing was sent: {error}")
 
 
 def _keep(held: Claim, taken: Mapping[UUID, Mapping[str, Any]]) -> bool:
@@ -131,9 +147,18 @@ def _record(held: Claim, outcomes: Sequence[Outcome]) -> None:
             for request, outcome in zip(held.requests, outcomes, strict=True)
         }
         owner = (Operation.state == State.SENDING) & (Operation.attempt_id == held.attempt_id)
+        _note(session, held, outcomes, owner)
         move(session, verdicts, evidence(held.requests, outcomes), owner)
     if not isinstance(outcomes[0], StalledError):
         pacing.learn(held.account.id, ended, said)
+
+
+def _note(session: Session, held: Claim, outcomes: Sequence[Outcome], owner: ColumnElement[bool]) -> None:
+    """Keep what the vendor said about what it will do later."""
+    for request, outcome in zip(held.requests, outcomes, strict=True):
+        if isinstance(outcome, Accepted) and outcome.result:
+            said = update(Operation).where(Operation.id == request.id, owner).values(result=dict(outcome.result))
+            session.execute(said, execution_options=UNSEEN)
 
 
 def words(outcomes: Sequence[Outcome]) -> str | None:
@@ -177,6 +202,9 @@ def _step(session: Session, decided: Verdict, ids: list[UUID], owner: ColumnElem
     }
     if decided.alone:
         values["alone"] = True
+    if decided.untouched:
+        # Unless something was sent before, it is read anew: much may happen until the next send.
+        values["baseline"] = case((Operation.attempts <= 1, null()), else_=Operation.baseline)
     if not decided.burns:
         values["attempts"] = Operation.attempts - 1
     if decided.state in FINAL:
@@ -196,7 +224,7 @@ def confirm(session: Session, results: dict[UUID, dict[str, Any]]) -> None:
     fresh = [row for row in rows if row.state not in FINAL]
     for row in fresh:
         row.state, row.lease_until, row.reason = State.CONFIRMED, None, None
-        row.result, row.settled_at = results[row.id], now()
+        row.result, row.settled_at = (row.result or {}) | results[row.id], now()
     session.flush()
     effects.confirmed(session, fresh)
     for row in rows:

@@ -9,7 +9,7 @@ from models.attempt import AttemptOutcome
 from models.operation import State
 from models.settings import Timing
 from providers.contract import Absent, Accepted, Done, Kind, Outcome, Repeat
-from providers.errors import AccountError, NotSentError, RejectedError, ThrottledError, UnknownError
+from providers.errors import AccountError, NotSentError, ProviderError, RejectedError, ThrottledError, UnknownError
 
 
 class StalledError(NotSentError):
@@ -27,6 +27,8 @@ class Verdict:
     """Whether the attempt counts against the cap."""
     alone: bool = False
     """The next send must carry this operation only."""
+    untouched: bool = False
+    """Nothing of it was asked of the vendor this time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,16 +85,18 @@ def after_send(kind: Kind, outcome: Outcome, *, batched: bool, tried_for: float,
     """What a send's outcome makes of one of its operations, tried for so many seconds before."""
     again = back_off(timing, tried_for)
     match outcome:
+        case ProviderError(harmless=True):
+            return _before_the_effect(outcome, again, batched=batched)
         case Done():
             return Verdict(State.CONFIRMED)
         case Accepted():
             return Verdict(State.SUBMITTED, timing.read_every, "the vendor took it and has not shown the effect yet")
         case ThrottledError() if kind.repeat is not Repeat.READ_BACK:
-            return Verdict(State.PLANNED, outcome.retry_after or again, str(outcome), burns=False)
+            return _not_sent(outcome, outcome.retry_after or again)
         case ThrottledError():
             return Verdict(State.UNKNOWN, outcome.retry_after or timing.read_every, str(outcome))
         case NotSentError():
-            return Verdict(State.PLANNED, again, str(outcome), burns=False)
+            return _not_sent(outcome, again)
         case RejectedError() if batched or kind.repeat is Repeat.ABSORBING:
             return Verdict(State.UNKNOWN, 0, str(outcome))
         case RejectedError():
@@ -103,6 +107,25 @@ def after_send(kind: Kind, outcome: Outcome, *, batched: bool, tried_for: float,
             return Verdict(State.UNKNOWN, timing.read_every, str(outcome))
         case _:
             return Verdict(State.UNKNOWN, timing.read_every, f"unexpected outcome {type(outcome).__name__}")
+
+
+def _not_sent(error: NotSentError, wait: float) -> Verdict:
+    return Verdict(State.PLANNED, wait, str(error), burns=False, untouched=True)
+
+
+def _before_the_effect(error: ProviderError, again: float, *, batched: bool) -> Verdict:
+    """A step that has no effect failed; what it was refused with may be about another member."""
+    match error:
+        case ThrottledError():
+            return _not_sent(error, error.retry_after or again)
+        case NotSentError():
+            return _not_sent(error, again)
+        case RejectedError() if batched:
+            return Verdict(State.PLANNED, 0, str(error), burns=False, alone=True, untouched=True)
+        case RejectedError():
+            return Verdict(State.REJECTED, 0, str(error))
+        case _:
+            return Verdict(State.PLANNED, again, str(error), burns=False, untouched=True)
 
 
 def resend_unread(kind: Kind, history: History) -> bool:
@@ -137,12 +160,19 @@ def _after_absent(kind: Kind, history: History, timing: Timing) -> Verdict:
     if absorbing and history.state is State.UNKNOWN:
         wait = back_off(timing, history.tried_for)
         return Verdict(State.PLANNED, wait, "a read shows no effect; sent again, which does no harm")
-    if history.since_send < (timing.lease if absorbing else timing.settle):
+    if history.since_send < _settle(kind, timing):
         return _still_in_doubt(history, timing, "not there yet, and too early to tell")
     if kind.resend_when_absent or absorbing:
         burns, told = not history.throttled, "settled and proven absent; sent again"
         return Verdict(State.PLANNED, 0, told, burns=burns, alone=history.refused)
     return Verdict(State.REVIEW, 0, "settled and not there, which proves nothing at this vendor")
+
+
+def _settle(kind: Kind, timing: Timing) -> float:
+    """Seconds after which a read that shows nothing says that nothing is on its way."""
+    if kind.repeat is Repeat.ABSORBING:
+        return timing.lease
+    return timing.pay_settle if kind.snapshot else timing.settle
 
 
 def _still_in_doubt(history: History, timing: Timing, reason: str) -> Verdict:
