@@ -21,10 +21,14 @@ class Row:
     agent: str
     submission: str
     words: tuple[str, ...]
+    apart: str = ""
+    """What tells it from another row about the same work."""
 
 
-def read(path: Path, words: Words) -> list[Row]:
+def read(path: Path, words: Words, apart: str | None = None) -> list[Row]:
     """The rows of a file; what a row does not say, the words say for it.
+
+    The same work may stand in several rows if the word `apart` differs.
 
     Raises:
         InputError: with every problem and its line, or because the file cannot be read.
@@ -35,7 +39,7 @@ def read(path: Path, words: Words) -> list[Row]:
         wrong = [found] if isinstance(found, str) else list(_problems(found, words))
         problems += [f"{path} line {line}: {problem}" for problem in wrong]
         if not isinstance(found, str) and not wrong:
-            rows.append(_row(line, found, words))
+            rows.append(_row(line, found, words, apart))
     problems += _twice(path, rows)
     if not rows and not problems:
         problems.append(f"{path} line 1: holds no rows")
@@ -56,15 +60,15 @@ def _problems(cells: Mapping[str, str], words: Words) -> Iterator[str]:
             yield f"has no {name}, and --{name} says none for all rows"
 
 
-def _row(line: int, cells: Mapping[str, str], words: Words) -> Row:
+def _row(line: int, cells: Mapping[str, str], words: Words, apart: str | None) -> Row:
     agent, submission = (cells.get(name, "").strip() for name in _NAMES)
-    said = tuple(cells.get(name, "").strip() or (default or "") for name, default in words.items())
-    return Row(line, agent, submission, said)
+    said = {name: cells.get(name, "").strip() or (default or "") for name, default in words.items()}
+    return Row(line, agent, submission, tuple(said.values()), said[apart] if apart else "")
 
 
 def _twice(path: Path, rows: list[Row]) -> Iterator[str]:
-    first: dict[tuple[str, str], int] = {}
+    first: dict[tuple[str, str, str], int] = {}
     for row in rows:
-        before = first.setdefault((row.agent, row.submission), row.line)
+        before = first.setdefault((row.agent, row.submission, row.apart), row.line)
         if before != row.line:
             yield f"{path} line {row.line}: names the same work as line {before}"

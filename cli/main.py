@@ -20,6 +20,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "run": ("cli.run:app", "Launch runs, follow them, pause and end them, and export what was handed in."),
     "agent": ("cli.agent:app", "See who works on what, and what was handed in."),
     "review": ("cli.review:app", "Approve or reject the work that came back."),
+    "bonus": ("cli.bonus:app", "Pay workers something on top of their work."),
     "worker": ("cli.worker:app", "See who works, keep people out, and say what they are good at."),
     "ops": ("cli.ops:app", "Look into operations (every intended vendor call), and decide where a person must."),
     "discrepancy": ("cli.discrepancy:app", "See what does not fit what is on record, and put it aside."),

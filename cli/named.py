@@ -18,9 +18,10 @@ from models.plan import AT_ONCE
 from models.task_run import TaskRun
 
 Value = TypeVar("Value")
+_SHOWN = 40
 
 
-def find(session: Session, run: TaskRun | None, file: Path, rows: Sequence[Row]) -> dict[UUID, Row]:
+def find(session: Session, run: TaskRun | None, file: Path, rows: Sequence[Row]) -> list[tuple[UUID, Row]]:
     """The agent of each row, of one run if there is one.
 
     Raises:
@@ -28,7 +29,7 @@ def find(session: Session, run: TaskRun | None, file: Path, rows: Sequence[Row])
     """
     ids = _agents(session, run, Agent.id, [key for row in rows if (key := _whole(row.agent))])
     submissions = _agents(session, run, Agent.submission, [row.submission for row in rows if not row.agent])
-    found: dict[UUID, Row] = {}
+    found: dict[tuple[UUID, str], Row] = {}
     problems = []
     for row in rows:
         try:
@@ -36,11 +37,11 @@ def find(session: Session, run: TaskRun | None, file: Path, rows: Sequence[Row])
         except (InputError, UnknownNameError) as error:
             problems.append(f"{file} line {row.line}: {error}")
             continue
-        if (before := found.setdefault(key, row)) is not row:
+        if (before := found.setdefault((key, row.apart), row)) is not row:
             problems.append(f"{file} line {row.line}: names the same work as line {before.line}")
     if problems:
         raise refusal(problems, OUTCOME)
-    return found
+    return [(key, row) for (key, _), row in found.items()]
 
 
 def portions(values: Sequence[Value]) -> Iterator[Sequence[Value]]:
@@ -79,8 +80,13 @@ def _of_submission(run: TaskRun | None, submission: str, agents: Sequence[Agent]
         raise InputError(f"several accounts have a submission {submission}: say which run with --run")
     if not agents:
         where = f"the run {run.name!r} has" if run else "there is"
-        raise UnknownNameError(f"{where} no submission {submission}")
+        raise UnknownNameError(f"{where} no submission {_printable(submission)}")
     return agents[0].id
+
+
+def _printable(typed: str) -> str:
+    """A file may hold anything where an id should be."""
+    return typed if typed.isalnum() else repr(typed[:_SHOWN])
 
 
 def _whole(typed: str) -> UUID | None:

@@ -38,7 +38,7 @@ class Asked:
             InputError: with what to type instead.
         """
         if self.file and self.agents:
-            raise InputError(f"Name the work by --agent or by --csv, not by both. {OUTCOME}")
+            raise InputError(f"Name the work by --agent or by a file, not by both. {OUTCOME}")
         if not (self.run or self.agents or self.file):
             raise InputError(f"Say which work: --run NAME for all of a run, --agent ID, or --csv FILE. {OUTCOME}")
         if not self.file and (missing := [f"--{name}" for name, value in self.words.items() if not value]):
@@ -153,5 +153,5 @@ def _refused(pieces: Sequence[Piece], verdict: Verdict, file: Path) -> Iterator[
 
 def _of_file(session: Session, run: TaskRun | None, file: Path, words: Words) -> list[Piece]:
     found = named.find(session, run, file, decisions.read(file, words))
-    agents = held(session, list(found))
-    return [Piece(agents[key], row.words, row.line) for key, row in found.items()]
+    agents = held(session, [key for key, _ in found])
+    return [Piece(agents[key], row.words, row.line) for key, row in found]

@@ -3,6 +3,7 @@
 from models.agent import Agent
 from models.assignment import Assignment
 from models.attempt import Attempt
+from models.balance_reading import BalanceReading
 from models.clock import Clock
 from models.discrepancy import Discrepancy
 from models.granted_qualification import GrantedQualification
@@ -21,6 +22,7 @@ __all__ = [
     "Agent",
     "Assignment",
     "Attempt",
+    "BalanceReading",
     "Clock",
     "Discrepancy",
     "GrantedQualification",

@@ -39,6 +39,8 @@ class Agent(Base):
     status: Mapped[AgentStatus] = mapped_column(by_value(AgentStatus), default=AgentStatus.NONE)
     moved_at: Mapped[datetime] = mapped_column(server_default=text("crowdops_now()"))
     """When the status changed last; kept by a trigger."""
+    audited_at: Mapped[datetime | None]
+    """When the payments that the vendor shows for it were last compared with ours."""
     facts: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default=text("'{}'"))
     data: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
     """What the worker handed in through the task's page."""

@@ -19,7 +19,15 @@ class Finding(StrEnum):
     ILLEGAL_STATUS = "illegal_status"  #: The vendor shows a status that ours may not become.
     UNKNOWN_WORD = "unknown_word"  #: The vendor uses a status word that we do not know.
     SURPLUS = "surplus"  #: More people worked than there were units.
+    FOREIGN_PAYMENT = "foreign_payment"  #: The vendor shows a bonus that no operation of ours made.
+    MISSING_PAYMENT = "missing_payment"  #: A bonus that was paid is not shown by the vendor, a day later.
+    OTHER_AMOUNT = "other_amount"  #: The vendor shows a bonus of another amount than ours.
+    BALANCE = "balance"  #: The account's balance went down by more than was paid.
     VANISHED = "vanished"  #: The vendor does not know a submission any more that it showed before.
+
+
+MONEY = (Finding.FOREIGN_PAYMENT, Finding.MISSING_PAYMENT, Finding.OTHER_AMOUNT)
+"""Findings about a submission that gets no more money until a person has looked into them."""
 
 
 class Discrepancy(Base):
@@ -31,7 +39,7 @@ class Discrepancy(Base):
     requester_id: Mapped[UUID] = mapped_column(ForeignKey("requester.id"))
     finding: Mapped[Finding] = mapped_column(by_value(Finding))
     subject: Mapped[UUID]
-    """The operation or agent that it is about."""
+    """The operation, agent or account that it is about."""
     detail: Mapped[str]
     resolved_at: Mapped[datetime | None]
     resolved_by: Mapped[str | None]

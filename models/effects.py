@@ -72,6 +72,10 @@ def _stopped(session: Session, operations: Sequence[Operation]) -> None:
         stopped(session, run_id)
 
 
+def _paid(_session: Session, _operations: Sequence[Operation]) -> None:
+    """What a bonus changes is in the ledger, which keeps itself."""
+
+
 def _grouped(session: Session, operations: Sequence[Operation]) -> None:
     """What the vendor calls a group that it made."""
     for operation in operations:
@@ -113,5 +117,6 @@ _EFFECTS: dict[str, Callable[[Session, Sequence[Operation]], None]] = {
     "approve": _approved,
     "reject": _rejected,
     "stop": _stopped,
+    "bonus": _paid,
     "group": _grouped,
 }

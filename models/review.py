@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from models.agent import Agent
     from models.task_run import TaskRun
 
+DECISIONS = ("approve", "reject")
 STILL_RECRUITS = "the study still recruits, and a rejected place would be taken by somebody else"
 
 
@@ -102,7 +103,7 @@ def assert_undecided(session: Session, agent: Agent, again: Operation) -> None:
         IllegalMoveError: with the operation that decides on it.
     """
     _lock(session, [agent])
-    for kind in ("approve", "reject"):
+    for kind in DECISIONS:
         for operation in _decisions(session, kind, [agent]):
             same = (operation.kind, _base(operation)) == (again.kind, _base(again))
             if operation.state not in FALLEN and not same:

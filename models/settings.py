@@ -50,6 +50,10 @@ class Timing(BaseModel):
     reconcile_every: float = 60
     full_every: float = 3600
     """A listing of everything, however quiet the counts are."""
+    audit_every: float = 900
+    """A share of the payments is compared with what the vendor shows of them."""
+    shown_after: float = 24 * 3600
+    """How long after a payment the vendor must show it."""
     breaker_pause: float = 60
     """How long a storm of failures keeps an account paused."""
     max_attempts: int = 12
@@ -87,6 +91,8 @@ PROFILES: dict[str, dict[str, float]] = {
         "dispatch_every": 0.5,
         "reconcile_every": 1,
         "full_every": 20,
+        "audit_every": 3,
+        "shown_after": 15,
         "breaker_pause": 3,
         "max_attempts": 30,
         "late_work": 10,

@@ -5,10 +5,12 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from models import block, eligibility, grant, message
+from models import block, bonus, eligibility, grant, message, plan
 from models.base import Base, vendor_classes
+from models.plan import DEFAULT_KEY
 
 if TYPE_CHECKING:
+    from models.agent import Agent
     from models.operation import Operation
     from models.requester import Requester
     from models.task_run import TaskRun
@@ -72,6 +74,24 @@ class Worker(Base):
     def is_eligible(self, run: "TaskRun") -> bool:
         """Whether the worker may work on a run: not blocked, and granted all that it asks for."""
         return eligibility.is_eligible(self, run)
+
+    def bonus_worker(self, amount_minor: int, reason: str, agent: "Agent", key: str = DEFAULT_KEY) -> "Operation":
+        """Pay the worker something on top for a submission, once for each key.
+
+        Args:
+            amount_minor: How much, in minor units of the currency of the submission's run.
+            reason: Why; it is kept here.
+            agent: The worker's submission.
+            key: Tells a second equal bonus from the same one asked for again.
+
+        Raises:
+            ValueError: the submission is somebody else's, or a sum, the reason or the key is none.
+            IllegalMoveError: the worker is still at work on it.
+            ConflictError: the key was used before for another sum or reason.
+        """
+        if agent.worker_id != self.id:
+            raise ValueError(f"Agent {agent.id} is another worker, so this bonus would reach somebody else.")
+        return bonus.pay(plan.session_of(self), [bonus.Bonus(agent, amount_minor, reason, key)])[0]
 
     def send_feedback_message(self, text: str, run: "TaskRun", key: str | None = None) -> "Operation":
         """Let the worker read a text about a run they worked on.

@@ -231,6 +231,10 @@ class CrowdProvider(ABC):
             RejectedError: the run has no such submission.
         """
 
+    def payments(self, submissions: Sequence[str]) -> Sequence[Sequence[int] | ProviderError]:
+        """The bonuses that the vendor shows of each submission, in minor units; an error where a read failed."""
+        return [() for _ in submissions]
+
     @abstractmethod
     def recruits(self, run_facts: Mapping[str, Any]) -> bool:
         """Whether anybody may still begin to work on a run, now or after a pause."""

@@ -76,6 +76,6 @@ def _configuration() -> dict[str, Any]:
 
 
 broker.install()
-app = Celery("tasks", include=["tasks.execute", "tasks.dispatch", "tasks.reconcile"])
+app = Celery("tasks", include=["tasks.execute", "tasks.dispatch", "tasks.reconcile", "tasks.audit"])
 # Evaluated when it is first needed, so that importing this module neither reads nor freezes the environment.
 app.add_defaults(_configuration)

@@ -33,6 +33,7 @@ from sqlalchemy.sql.dml import ReturningUpdate
 
 from models.attempt import Attempt
 from models.clock import now, span, stopwatch
+from models.discrepancy import MONEY, Discrepancy
 from models.operation import IN_DOUBT, Operation, State, is_among_ids, is_spent
 from models.recruit import OFFERS
 from models.session import UNSEEN, transaction
@@ -72,6 +73,7 @@ def due() -> ColumnElement[bool]:
         & ~is_spent()
         & _is_wanted()
         & ~_is_another_under_way()
+        & ~_is_unexplained()
         & pacing.is_open(Operation.requester_id)
         & or_(
             Operation.after_id.is_(None),
@@ -95,6 +97,16 @@ def _is_another_under_way() -> ColumnElement[bool]:
     """The target is held by an operation whose effect nobody knows yet: another could add to it or contradict it."""
     same = (_HOLDER.requester_id == Operation.requester_id, _HOLDER.target == Operation.target)
     return exists().where(*same, _HOLDER.exclusive)
+
+
+def _is_unexplained() -> ColumnElement[bool]:
+    """The vendor shows a payment for the same work that nobody has explained: more money must not follow it."""
+    about = (
+        Discrepancy.subject == Operation.agent_id,
+        Discrepancy.finding.in_(MONEY),
+        Discrepancy.resolved_at.is_(None),
+    )
+    return Operation.amount_minor.isnot(None) & exists().where(*about)
 
 
 def claim(ids: Sequence[UUID], most: int = 1000) -> list[Claim]:

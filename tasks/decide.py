@@ -22,7 +22,9 @@ from models.status import IllegalMoveError, UnitStatus
 from models.task_run import TaskRun
 from models.unit import Unit
 from models.worker import Worker
+from providers import kind_of
 from tasks import engine
+from tasks.verdict import settle
 
 _FALLEN = (State.REJECTED, State.CANCELLED)
 _NOTHING_SENT = (AttemptOutcome.NOT_SENT, AttemptOutcome.THROTTLED, AttemptOutcome.ACCOUNT)
@@ -161,7 +163,7 @@ def _refuse_what_is_past(session: Session, operation: Operation) -> None:
         unit = session.get(Unit, operation.unit_id) if operation.unit_id else None
         if run.is_expired or (unit and unit.status is UnitStatus.EXPIRED):
             raise IllegalMoveError(f"Operation {operation.id} would offer work of run {run.name!r}, which is expired.")
-    if operation.agent_id is not None:
+    if operation.agent_id is not None and operation.kind in review.DECISIONS:
         review.assert_undecided(session, session.get_one(Agent, operation.agent_id), operation)
     if operation.worker_id is not None:
         session.get_one(Worker, operation.worker_id, with_for_update={"key_share": True})
@@ -173,7 +175,8 @@ def _refuse_what_is_on_its_way(session: Session, operation: Operation) -> None:
     last = session.get(Attempt, operation.attempt_id) if operation.attempt_id else None
     if last is None or last.outcome in _NOTHING_SENT:
         return
-    settled = Operation.last_sent_at + timedelta(seconds=settings().timing.settle)
+    kind, timing = kind_of(operation.requester.provider_type, operation.kind), settings().timing
+    settled = Operation.last_sent_at + timedelta(seconds=settle(kind, timing))
     waiting = (Operation.id == operation.id, Operation.state == State.PLANNED, settled > now())
     if moment := session.scalars(select(settled).where(*waiting)).first():
         raise IllegalMoveError(

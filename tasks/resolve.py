@@ -27,6 +27,11 @@ def resolve(ids: Sequence[UUID]) -> list[UUID]:
     for account, kind, requests, histories, attempts in _in_doubt(ids):
         unread = [r for r in requests if verdict.resend_unread(kind, histories[r.id])]
         decided = {r.id: Verdict(State.PLANNED, 0, "sent again under the same token") for r in unread}
+        # What was there before is kept before the first byte leaves.
+        unsent = [r for r in requests if kind.snapshot and r.baseline is None]
+        decided |= {
+            r.id: Verdict(State.PLANNED, 0, "its worker died before anything was sent", burns=False) for r in unsent
+        }
         asked = [request for request in requests if request.id not in decided]
         taken += [request.id for request in requests]
         outcomes = engine.answers(partial(_find, account, asked), asked) if asked else []

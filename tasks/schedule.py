@@ -11,6 +11,7 @@ def entries() -> dict[str, dict[str, Any]]:
     return {
         "dispatch what is due": _every(timing.dispatch_every, "crowdops.dispatch"),
         "reconcile with the vendors": _every(timing.reconcile_every, "crowdops.reconcile"),
+        "compare payments": _every(timing.audit_every, "crowdops.audit"),
         "list everything once more": _every(timing.full_every, "crowdops.reconcile", full=True),
     }
 

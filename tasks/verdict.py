@@ -160,7 +160,7 @@ def _after_absent(kind: Kind, history: History, timing: Timing) -> Verdict:
     if absorbing and history.state is State.UNKNOWN:
         wait = back_off(timing, history.tried_for)
         return Verdict(State.PLANNED, wait, "a read shows no effect; sent again, which does no harm")
-    if history.since_send < _settle(kind, timing):
+    if history.since_send < settle(kind, timing):
         return _still_in_doubt(history, timing, "not there yet, and too early to tell")
     if kind.resend_when_absent or absorbing:
         burns, told = not history.throttled, "settled and proven absent; sent again"
@@ -168,7 +168,7 @@ def _after_absent(kind: Kind, history: History, timing: Timing) -> Verdict:
     return Verdict(State.REVIEW, 0, "settled and not there, which proves nothing at this vendor")
 
 
-def _settle(kind: Kind, timing: Timing) -> float:
+def settle(kind: Kind, timing: Timing) -> float:
     """Seconds after which a read that shows nothing says that nothing is on its way."""
     if kind.repeat is Repeat.ABSORBING:
         return timing.lease

@@ -9,7 +9,7 @@ from models.attempt import AttemptOutcome
 from models.operation import MOVES, State
 from models.settings import Timing
 from providers.contract import Absent, Accepted, Done, Kind, Repeat
-from providers.errors import AccountError, NotSentError, RejectedError, ThrottledError, UnknownError
+from providers.errors import AccountError, NotSentError, RejectedError, ThrottledError, UnknownError, harmless
 from tasks.verdict import (
     History,
     StalledError,
@@ -220,3 +220,21 @@ def test_an_attempt_is_closed_with_what_came_of_it(outcome, expected):
 def test_a_batch_that_ended_differently_is_mixed():
     assert summary({AttemptOutcome.DONE}) is AttemptOutcome.DONE
     assert summary({AttemptOutcome.DONE, AttemptOutcome.UNKNOWN}) is AttemptOutcome.MIXED
+
+
+@pytest.mark.parametrize(
+    ("error", "batched", "state", "alone"),
+    [
+        (ThrottledError("slow down", 7), True, P, False),
+        (AccountError("no funds"), True, P, False),
+        (NotSentError("no connection"), True, P, False),
+        (UnknownError("no answer"), True, P, False),
+        (RejectedError("who is that?"), True, P, True),
+        (RejectedError("who is that?"), False, State.REJECTED, False),
+    ],
+)
+def test_what_goes_wrong_before_the_effect_is_sent_again_and_leaves_no_doubt(error, batched, state, alone):
+    decided = after_send(KINDS["inconclusive"], harmless(error), batched=batched, tried_for=0, timing=TIMING)
+    assert (decided.state, decided.alone) == (state, alone)
+    assert decided.untouched is (state is P)
+    assert decided.burns is (state is not P)

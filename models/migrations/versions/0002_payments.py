@@ -1,5 +1,6 @@
-"""What was there before a send is forgotten with it: when nothing was sent after all, or a person says so."""
+"""Payments: what was there before one can be read anew, what does not fit has names, and balances are kept."""
 
+import sqlalchemy as sa
 from alembic import op
 
 #: The baseline may go when the operation is planned again; it never becomes another.
@@ -37,6 +38,29 @@ branch_labels = None
 depends_on = None
 
 
+FINDINGS = (
+    "final_contradicted", "illegal_status", "unknown_word", "surplus", "foreign_payment", "missing_payment",
+    "other_amount", "balance", "vanished",
+)  # fmt: skip
+
+
 def upgrade() -> None:
     """Apply."""
     op.execute(GUARD)
+    op.drop_constraint(op.f("ck_discrepancy_finding_known"), "discrepancy")
+    known = ", ".join(f"'{finding}'" for finding in FINDINGS)
+    op.create_check_constraint(op.f("ck_discrepancy_finding_known"), "discrepancy", f"finding IN ({known})")
+    op.add_column("agent", sa.Column("audited_at", sa.DateTime(timezone=True), nullable=True))
+    op.create_table(
+        "balance_reading",
+        sa.Column("requester_id", sa.Uuid(), nullable=False),
+        sa.Column("total_minor", sa.BigInteger(), nullable=False),
+        sa.Column("currency", sa.String(), nullable=False),
+        sa.Column("paid_minor", sa.BigInteger(), nullable=False),
+        sa.Column("payments", sa.BigInteger(), nullable=False),
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("crowdops_now()"), nullable=False),
+        sa.ForeignKeyConstraint(["requester_id"], ["requester.id"], name=op.f("fk_balance_reading_requester_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_balance_reading")),
+        sa.UniqueConstraint("requester_id", name=op.f("uq_balance_reading_requester_id")),
+    )
