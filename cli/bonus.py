@@ -10,9 +10,10 @@ from cli import bonuses, console, money
 from cli.bonuses import Asked, Planned
 from cli.console import Json
 from cli.servers import embedded
+from models import failpoints
 from models.plan import DEFAULT_KEY, FALLEN
 from models.session import transaction
-from tasks import dispatch, failpoints
+from tasks import dispatch
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 

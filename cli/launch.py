@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from cli import console, failure, lookup, money
 from cli.failure import FailedError, InputError, UnknownNameError
 from cli.runfile import Wanted
+from models import failpoints
 from models.identity import run_id
 from models.operation import Operation
 from models.plan import ConflictError
@@ -22,7 +23,7 @@ from models.unit import Unit
 from providers import provider_class
 from providers.contract import CrowdProvider, Quote
 from providers.errors import ProviderError, RejectedError
-from tasks import dispatch, failpoints, runs
+from tasks import dispatch, runs
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,10 @@ from typing import Any
 from celery import Celery
 from kombu import Exchange, Queue
 
+from models import failpoints
 from models.settings import settings
 from providers import installed
-from tasks import broker, failpoints, schedule
+from tasks import broker, schedule
 
 MONEY, CONTROL = "money", "control"
 #: One rotation of messages that a dead worker held (seconds x rounds); kombu's default takes over a minute and a half.

@@ -31,6 +31,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, aliased
 from sqlalchemy.sql.dml import ReturningUpdate
 
+from models import failpoints
 from models.attempt import Attempt
 from models.clock import now, span, stopwatch
 from models.discrepancy import MONEY, Discrepancy
@@ -40,7 +41,7 @@ from models.session import UNSEEN, transaction
 from models.task_run import TaskRun
 from providers import account_of, kind_of
 from providers.contract import Account, Kind, Repeat, Request
-from tasks import failpoints, pacing
+from tasks import pacing
 from tasks.rows import to_requests
 
 # Made once: an alias of a table costs more than the statement that it is in.

@@ -18,7 +18,7 @@ from sqlalchemy import ColumnElement, case, null, select, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from models import effects
+from models import effects, failpoints
 from models.attempt import Attempt
 from models.clock import after, now, stopwatch
 from models.discrepancy import Finding, report
@@ -28,7 +28,7 @@ from models.settings import settings
 from providers import http, provider_for
 from providers.contract import Accepted, CrowdProvider, Done, Outcome, Request
 from providers.errors import NotSentError, ProviderError, UnknownError
-from tasks import failpoints, pacing, verdict
+from tasks import pacing, verdict
 from tasks.claims import Claim
 from tasks.verdict import StalledError, Verdict
 
@@ -80,6 +80,7 @@ def _with_snapshots(provider: CrowdProvider, held: Claim) -> Sequence[Request | 
     taken = {key: one for key, one in shown.items() if not isinstance(one, ProviderError)}
     if not _keep(held, taken):
         raise NotSentError("the claim was lost while the state before was read, so nothing was sent")
+    failpoints.hit("after_snapshot")
     return [_with_snapshot(request, shown.get(request.id, request.baseline or {})) for request in held.requests]
 
 

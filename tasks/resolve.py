@@ -7,6 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import Select, select
 
+from models import failpoints
 from models.clock import after, now
 from models.operation import IN_DOUBT, Operation, State, is_among_ids
 from models.session import transaction
@@ -14,7 +15,7 @@ from models.settings import settings
 from providers import account_of, kind_of, provider_for
 from providers.contract import Account, Kind, Outcome, Request
 from providers.errors import NotSentError, RejectedError, UnknownError
-from tasks import engine, failpoints, pacing, verdict
+from tasks import engine, pacing, verdict
 from tasks.rows import histories_of, to_requests
 from tasks.verdict import History, Verdict
 

@@ -12,7 +12,18 @@ from pathlib import Path
 
 from models.settings import SettingsError, settings
 
-NAMES = frozenset({"after_plan", "after_claim", "before_send", "after_response", "after_record", "after_read"})
+NAMES = frozenset(
+    {
+        "after_plan",
+        "after_claim",
+        "before_send",
+        "after_snapshot",
+        "before_pay",
+        "after_response",
+        "after_record",
+        "after_read",
+    }
+)
 
 
 def _parse(spec: str) -> tuple[str, str, float]:
