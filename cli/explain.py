@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from cli import money, pause
 from cli.console import cell, counted
+from models import bonus
 from models.attempt import Attempt, AttemptOutcome
 from models.clock import now
 from models.operation import IN_DOUBT, Operation, State
@@ -50,7 +51,7 @@ class Story:
 
     meant: str
     sent: Sequence[str]
-    read: str
+    read: Sequence[str]
     stands: Sequence[str]
     next: Sequence[str]
 
@@ -100,6 +101,7 @@ def _wanted(operation: Operation, run: TaskRun | None, of: str) -> str:
         "group": f"Make the group {cell(body.get('name'))!r} at the vendor.",
         "block": f"Let worker {operation.worker_id} take no place any more: {cell(body.get('reason'))}",
         "message": f'Let worker {operation.worker_id} read about the study{of}: "{cell(body.get("text"))}".',
+        "bonus": f"Pay a bonus on top for {work}: {cell(body.get('reason'))}",
         "grant": f"Put worker {operation.worker_id} in a group of those who meet what runs ask for.",
         "revoke": f"Take worker {operation.worker_id} out of a group of those who meet what runs ask for.",
         "unblock": f"Let worker {operation.worker_id} take places again: {cell(body.get('reason'))}",
@@ -115,12 +117,18 @@ def _sent(attempt: Attempt) -> str:
     return f"{cell(attempt.created_at)}{until}: a request{carried}; {_OUTCOMES[attempt.outcome]}{said}."
 
 
-def _read(operation: Operation) -> str:
+def _read(operation: Operation) -> list[str]:
+    told = []
+    if operation.baseline is not None:
+        told.append(f"Before the last request the vendor showed: {cell(operation.baseline)}.")
     if operation.result:
-        return f"The vendor's answer told: {cell(operation.result)}."
+        told.append(f"The vendor's answer told: {cell(operation.result)}.")
     if operation.reads:
-        return f"The vendor was asked {operation.reads} times since the last request whether the effect is there."
-    return "Nothing was read back since the last request." if operation.last_sent_at else "Nothing was read."
+        asked = "asked once" if operation.reads == 1 else f"asked {operation.reads} times"
+        told.append(f"The vendor was {asked} since the last request whether the effect is there.")
+    if told:
+        return told
+    return ["Nothing was read back since the last request." if operation.last_sent_at else "Nothing was read."]
 
 
 def _next(session: Session, operation: Operation) -> list[str]:
@@ -194,6 +202,16 @@ def _before(session: Session, operation: Operation) -> Operation | None:
     return before if before is not None and before.state is not State.CONFIRMED else None
 
 
+def _payment(resolve: str) -> list[str]:
+    return [
+        "Look at the submission in the vendor's pages whether the bonus was paid, then say so, with a note why:",
+        f"It was: `{resolve} paid --note ...`. It counts as paid, and its sum as spent.",
+        f"It was not, and is still wanted: `{resolve} not-paid --note ...`. It is paid again, perhaps twice: be sure.",
+        f"It was not, and is not wanted: `{resolve} rejected --note ...`. It is over, and its sum is free again.",
+        "Until then nothing else is paid for this submission.",
+    ]
+
+
 def _choices(operation: Operation) -> list[str]:
     """What a person can decide, and what each decision does."""
     resolve = f"crowdops ops resolve {operation.id}"
@@ -204,6 +222,8 @@ def _choices(operation: Operation) -> list[str]:
         if kind is not None and kind.repeat is Repeat.ABSORBING
         else "If it happened after all, it then happens twice: be sure."
     )
+    if operation.kind == bonus.KIND:
+        return _payment(resolve)
     fact = f" --result {NEEDED[operation.kind]}=ID" if operation.kind in NEEDED else ""
     return [
         "Look at the vendor whether it happened, then say so, with a note why:",

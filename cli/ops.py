@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from enum import StrEnum
 from functools import partial
 from operator import attrgetter
 from typing import Annotated, Any
@@ -23,6 +24,25 @@ from tasks import decide, dispatch
 from tasks.decide import Decision
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
+
+
+class Found(StrEnum):
+    """What a person found out, in the words that fit; those of payments mean the same as the others."""
+
+    CONFIRMED = "confirmed"
+    RETRY = "retry"
+    REJECTED = "rejected"
+    PAID = "paid"
+    NOT_PAID = "not-paid"
+
+
+_DECISIONS = {
+    Found.CONFIRMED: Decision.CONFIRMED,
+    Found.RETRY: Decision.RETRY,
+    Found.REJECTED: Decision.REJECTED,
+    Found.PAID: Decision.CONFIRMED,
+    Found.NOT_PAID: Decision.RETRY,
+}
 Id = Annotated[str, typer.Argument(metavar="ID", help="The operation's id, or its first 8 digits or more.")]
 Ids = Annotated[list[str], typer.Argument(metavar="ID", help="Operations' ids, or their first 8 digits or more.")]
 _BY_ID = attrgetter("id")
@@ -99,7 +119,7 @@ def explain(typed: Id, *, as_json: Json = False) -> None:
     for title, lines in (
         ("What was meant", [story.meant]),
         ("What was sent", story.sent or ["Nothing yet."]),
-        ("What was read", [story.read]),
+        ("What was read", story.read),
         ("Where it stands", story.stands),
         ("What is next", story.next),
     ):
@@ -157,7 +177,9 @@ def _withdrawn(row: Operation, *, leads: bool) -> str:
 @embedded()
 def resolve(
     typed: Ids,
-    decision: Annotated[Decision, typer.Argument(help="What you found; `ops explain` says what each one does.")],
+    found: Annotated[
+        Found, typer.Argument(metavar="DECISION", help="What you found; `ops explain` says what each one does.")
+    ],
     *,
     note: Annotated[str, typer.Option(help="Why; kept with your user name and the time.")],
     result: Annotated[
@@ -169,7 +191,7 @@ def resolve(
     """Settle, all or none, operations that are in review, as you found them at the vendor."""
     told = _pairs(result or [])
     with transaction() as session:
-        rows = sorted(lookup.operations(session, typed), key=_BY_ID)
+        rows, decision = sorted(lookup.operations(session, typed), key=_BY_ID), _DECISIONS[found]
         _check_results(rows, decision, told)
         settle = partial(decide.resolve, session, decision=decision, who=batch.user(), note=note, result=told)
         rows = batch.all_or_none(rows, lambda row: settle(row.id), "operation")

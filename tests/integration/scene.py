@@ -21,7 +21,12 @@ from tasks.resolve import resolve
 DRAFT, LAUNCH, BULK = "POST studies/", "PATCH studies/{id}/", "POST submissions/bulk-approve/"
 STUDY_MOVE, DECISION = "POST studies/{id}/transition/", "POST submissions/{id}/transition/"
 COUNTS, LISTING = "GET studies/{id}/submissions/counts/", "GET submissions/"
-EFFECTS = {"draft": "study_created", "publish": "study_published", "approve": "submission_approved"}
+EFFECTS = {
+    "draft": "study_created",
+    "publish": "study_published",
+    "approve": "submission_approved",
+    "bonus": "bonus_paid",
+}
 
 
 def spec(name, **changes):
