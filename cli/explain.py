@@ -98,6 +98,7 @@ def _wanted(operation: Operation, run: TaskRun | None, of: str) -> str:
         "pause": f"Pause the study{of}: nobody else may begin for now, and whoever is at work goes on.",
         "resume": f"Let people begin on the study{of} again after a pause.",
         "group": f"Make the group {cell(body.get('name'))!r} at the vendor.",
+        "ungroup": f"Delete the group {cell(body.get('name'))!r} at the vendor, as no run needs it any more.",
         "block": f"Let worker {operation.worker_id} take no place any more: {cell(body.get('reason'))}",
         "message": f'Let worker {operation.worker_id} read about the study{of}: "{cell(body.get("text"))}".',
         "grant": f"Put worker {operation.worker_id} in a group of those who meet what runs ask for.",

@@ -7,7 +7,7 @@ import typer
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from cli import console, export, findings, launch, lookup, money, output, pause, recruit, runfile, watch
+from cli import cleanup, console, export, findings, launch, lookup, money, output, pause, recruit, runfile, watch
 from cli.console import Json
 from cli.pause import Pause
 from cli.servers import embedded
@@ -201,6 +201,7 @@ def watch_(name: Named, *, as_json: Json = False) -> None:
 app.command()(recruit.expire)
 app.command("pause")(recruit.pause_)
 app.command()(recruit.resume)
+app.command("cleanup")(cleanup.cleanup_)
 
 
 @app.command("export")
