@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from shlex import quote
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -180,7 +181,7 @@ def _held(session: Session, operation: Operation) -> str:
     ending = (
         "The run is expired, so that is when its study is stopped."
         if run.is_expired
-        else f"That ends when all places are taken, or with `crowdops run expire {run.name}`."
+        else f"That ends when all places are taken, or with `crowdops run expire {quote(run.name)}`."
     )
     return f"It waits: {operation.hold}. {ending} `crowdops ops cancel {operation.id}` withdraws it."
 

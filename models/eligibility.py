@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
-from models import block, group, qualification
+from models import block, followup, group, qualification
 from models.grant import KINDS, granted
 from models.granted_qualification import GrantedQualification
 from models.membership import enter
@@ -46,9 +46,14 @@ def requirements(run: TaskRun) -> list[Requirement]:
 
 
 def is_eligible(worker: Worker, run: TaskRun) -> bool:
-    """Whether a worker is not blocked, nor about to be, and meets all that a run asks for. By our rows alone."""
+    """Whether a worker is not blocked, nor about to be, has no part in a run before, and meets all that is asked for.
+
+    By our rows alone.
+    """
     blocked = block.state(worker, run.requester)
     if blocked.wanted or blocked.confirmed:
+        return False
+    if followup.took_part(worker, run):
         return False
     values = granted(worker)
     return all(one.is_met(values.get(one.name)) for one in requirements(run))

@@ -57,9 +57,8 @@ def find(client: Client, kind: str, requests: Sequence[Request]) -> Sequence[Out
 
 def _send_draft(client: Client, requests: Sequence[Request]) -> Sequence[Outcome]:
     (request,) = requests
-    return [
-        evidence.drafted(request, client.create_study(mapping.study(request.id, request.body, groups.filters(request))))
-    ]
+    filters = [*groups.filters(request), *mapping.newcomers(request.body)]
+    return [evidence.drafted(request, client.create_study(mapping.study(request.id, request.body, filters)))]
 
 
 def _find_draft(client: Client, requests: Sequence[Request]) -> Sequence[Outcome]:
