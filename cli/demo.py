@@ -18,7 +18,7 @@ from uuid import UUID
 
 import typer
 
-from cli import console, door, ending, flower, launch, place, runfile, servers, show
+from cli import console, door, ending, flower, launch, offer, place, runfile, servers, show
 from cli.failure import InputError
 from cli.fleet import Fleet, checkout
 from cli.play import LOOK, REJECTED, Play, follow
@@ -160,8 +160,9 @@ def _launch(vendor: Stage, units: int) -> list[UUID]:
     runs = []
     for title, number in (("whole", units), ("half", max(LEAST, units // SHORTER))):
         wanted = _wanted(number, name=f"{name}-{title}", requester=name, currency=currency)
-        launch.afford(patiently(partial(launch.ask, vendor_side, wanted)), wanted)
-        runs.append(launch.launch(requester, wanted, sandbox=vendor_side.is_sandbox()).run_id)
+        offer.afford(patiently(partial(offer.ask, vendor_side, wanted.offer)), wanted.offer)
+        make = launch.of_file(requester, wanted, sandbox=vendor_side.is_sandbox())
+        runs.append(launch.launch(make).run_id)
     return runs
 
 

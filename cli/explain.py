@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from shlex import quote
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -99,6 +100,7 @@ def _wanted(operation: Operation, run: TaskRun | None, of: str) -> str:
         "pause": f"Pause the study{of}: nobody else may begin for now, and whoever is at work goes on.",
         "resume": f"Let people begin on the study{of} again after a pause.",
         "group": f"Make the group {cell(body.get('name'))!r} at the vendor.",
+        "ungroup": f"Delete the group {cell(body.get('name'))!r} at the vendor, as no run needs it any more.",
         "block": f"Let worker {operation.worker_id} take no place any more: {cell(body.get('reason'))}",
         "message": f'Let worker {operation.worker_id} read about the study{of}: "{cell(body.get("text"))}".',
         "bonus": f"Pay a bonus on top for {work}: {cell(body.get('reason'))}",
@@ -187,7 +189,7 @@ def _held(session: Session, operation: Operation) -> str:
     ending = (
         "The run is expired, so that is when its study is stopped."
         if run.is_expired
-        else f"That ends when all places are taken, or with `crowdops run expire {run.name}`."
+        else f"That ends when all places are taken, or with `crowdops run expire {quote(run.name)}`."
     )
     return f"It waits: {operation.hold}. {ending} `crowdops ops cancel {operation.id}` withdraws it."
 

@@ -1,16 +1,18 @@
-"""Launching, step by step: a checked run file goes in; its price, the rehearsal of it, or the run itself comes out."""
+"""Launching, step by step: what makes a run goes in; the rehearsal of it, or the run itself, comes out, and is told."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from pydantic import BaseModel
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from cli import console, failure, lookup, money
-from cli.failure import FailedError, InputError, UnknownNameError
+from cli import console, lookup, money, pause
+from cli.failure import UnknownNameError
+from cli.offer import Offer, Price
 from cli.runfile import Wanted
 from models import failpoints
 from models.identity import run_id
@@ -21,17 +23,10 @@ from models.session import transaction
 from models.task_run import TaskRun
 from models.unit import Unit
 from providers import provider_class
-from providers.contract import CrowdProvider, Quote
-from providers.errors import ProviderError, RejectedError
 from tasks import dispatch, runs
 
-
-@dataclass(frozen=True, slots=True)
-class Price:
-    """What the vendor wants for a run, fees included, and what the account can still spend."""
-
-    cost: Quote
-    balance: Quote
+Make = Callable[[Session], tuple[TaskRun, bool]]
+"""Writes a run with everything that is to be done; False with a run that was there already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,82 +64,91 @@ def existing(session: Session, requester: Requester, wanted: Wanted) -> Launched
             f"A run named {run.name!r} was launched before with other content: see `crowdops run show {run.id}`. "
             "Give the new one another name."
         )
-    return _planned(session, run, fresh=False)
+    return planned(session, run, fresh=False)
 
 
-def price(provider: CrowdProvider, wanted: Wanted) -> Price:
-    """Ask the vendor what the run costs, and whether that can be paid.
-
-    Raises:
-        InputError: it costs more than its budget or than the account has, or the vendor refuses to say.
-        FailedError: the vendor does not answer, or the account's credential is no good.
-    """
-    try:
-        asked = ask(provider, wanted)
-    except RejectedError as error:
-        raise InputError(f"{error} Nothing was launched.") from None
-    except ProviderError as error:
-        why = failure.asked(error)
-        raise FailedError(f"The vendor could not be asked what this costs, so nothing was launched: {why}") from None
-    afford(asked, wanted)
-    return asked
+def of_file(requester: Requester, wanted: Wanted, *, sandbox: bool) -> Make:
+    """What makes the run of a run file."""
+    spec = wanted.spec(sandbox=sandbox)
+    return lambda session: runs.create(session, requester, spec, wanted.rows)
 
 
-def ask(provider: CrowdProvider, wanted: Wanted) -> Price:
-    """What the vendor says, as it says it."""
-    return Price(provider.quote(wanted.pay_minor, wanted.file.currency, wanted.places), provider.balance())
-
-
-def afford(asked: Price, wanted: Wanted) -> None:
-    """Refuse a run that cannot be paid, with the figures.
-
-    Raises:
-        InputError: it costs more than its budget or than the account has.
-    """
-    currency = wanted.file.currency
-    for quote in (asked.cost, asked.balance):
-        if quote.currency != currency:
-            raise InputError(f"The account is in {quote.currency}, the run file in {currency}. Nothing was launched.")
-    cost = (
-        f"{console.counted(wanted.places, 'unit')} cost {money.shown(asked.cost.total_minor, currency)}, fees included"
-    )
-    if asked.cost.total_minor > wanted.budget_minor:
-        budget = money.shown(wanted.budget_minor, currency)
-        raise InputError(f"{cost}, but the budget is {budget}. Nothing was launched: raise it, or launch fewer units.")
-    if asked.cost.total_minor > asked.balance.total_minor:
-        balance = money.shown(asked.balance.total_minor, currency)
-        raise InputError(
-            f"{cost}, but the account has {balance} left. Nothing was launched: top it up, or launch less."
-        )
-
-
-def rehearse(requester: Requester, wanted: Wanted, *, sandbox: bool) -> Launched:
+def rehearse(make: Make) -> Launched:
     """What a launch would plan: it is planned for real, and taken back before anybody can see it."""
     with transaction() as session:
-        run, fresh = runs.create(session, requester, wanted.spec(sandbox=sandbox), wanted.rows)
+        run, fresh = make(session)
         session.flush()
-        planned = _planned(session, run, fresh=fresh)
+        done = planned(session, run, fresh=fresh)
         session.rollback()
-    return planned
+    return done
 
 
-def launch(requester: Requester, wanted: Wanted, *, sandbox: bool) -> Launched:
+def launch(make: Make) -> Launched:
     """Put the run on record with everything that is to be done, and wake the workers.
 
     Raises:
         ConflictError: a run of this name has other content.
     """
     with transaction() as session:
-        run, fresh = runs.create(session, requester, wanted.spec(sandbox=sandbox), wanted.rows)
+        run, fresh = make(session)
         session.flush()
-        planned = _planned(session, run, fresh=fresh)
+        done = planned(session, run, fresh=fresh)
     failpoints.hit("after_plan")
     dispatch.wake()
-    return planned
+    return done
 
 
-def _planned(session: Session, run: TaskRun, *, fresh: bool) -> Launched:
+def planned(session: Session, run: TaskRun, *, fresh: bool) -> Launched:
+    """A run with what was planned for it so far."""
     kinds = select(Operation.kind, func.count()).where(Operation.run_id == run.id).group_by(Operation.kind)
     operations = Counter(dict(session.execute(kinds.order_by(func.min(Operation.created_at))).all()))
     units = session.scalars(select(func.count()).where(Unit.task_run_id == run.id)).one()
     return Launched(run.id, units, dict(operations), fresh)
+
+
+def data(wanted: Offer, done: Launched, price: Price | None, *, dry_run: bool) -> dict[str, Any]:
+    """A launch as programs read it."""
+    return {
+        "name": wanted.name,
+        "id": done.run_id,
+        "dry_run": dry_run,
+        "already_launched": not done.fresh,
+        "title": wanted.title,
+        "task_url": wanted.task_url,
+        "units": done.units,
+        "operations": done.operations,
+        "currency": wanted.currency,
+        "pay_minor": wanted.pay_minor,
+        "budget_minor": wanted.budget_minor,
+        "cost_minor": price.cost.total_minor if price else None,
+        "balance_minor": price.balance.total_minor if price else None,
+    }
+
+
+def tell(requester: Requester, wanted: Offer, done: Launched, price: Price | None, *, dry_run: bool) -> None:
+    """Say what was launched, or would be, and what comes of it."""
+    currency = wanted.currency
+    shown: dict[str, object] = {"run": wanted.name, "id": done.run_id}
+    if price is not None and dry_run:
+        shown = {"run": wanted.name, "account": requester.name, "title": wanted.title, "page": wanted.task_url}
+    shown |= {"units": done.units, "pay": f"{money.shown(wanted.pay_minor, currency)} each"}
+    if price is not None:
+        shown |= {
+            "cost": f"{money.shown(price.cost.total_minor, currency)}, fees included",
+            "budget": money.shown(wanted.budget_minor, currency),
+            "balance": money.shown(price.balance.total_minor, currency),
+        }
+    shown["operations"] = done.operations
+    console.facts(shown)
+    with transaction() as session:
+        console.say(_outcome(done, pause.of(session, requester), dry_run=dry_run))
+
+
+def _outcome(done: Launched, paused: pause.Pause | None, *, dry_run: bool) -> str:
+    if not done.fresh:
+        return "This run was already launched: nothing was added."
+    if dry_run:
+        return "This is what would be asked of the vendor. Nothing was written, and nothing was sent."
+    if paused is not None:
+        return f"The run is recorded, and waits. {paused.told}"
+    return f"The run is recorded, and the workers carry it out. Follow it with `crowdops run watch {done.run_id}`."

@@ -1,6 +1,7 @@
 """`crowdops run expire|pause|resume`: recruiting is ended or interrupted, and what that means is told."""
 
 from collections.abc import Callable
+from shlex import quote
 from typing import Annotated, Any
 
 import typer
@@ -92,7 +93,7 @@ def _expire_unit(name: str | None, typed: str, *, as_json: bool) -> None:
     console.say(
         "The vendor offers places, not units, so it goes on offering this one's. Whoever takes it all the same is "
         "paid, and shows as a discrepancy. To end that: "
-        f"`crowdops run expire {run.name}`, for the whole run."
+        f"`crowdops run expire {quote(run.name)}`, for the whole run."
     )
 
 
@@ -113,7 +114,7 @@ def _turn(name: str, verb: Callable[[TaskRun], Operation], meaning: str, *, as_j
         before = _known(session, run)
         operation = verb(run)
         data = _data(session, run, operation, before)
-        lines = [meaning.format(name=run.name), *_account(session, run)]
+        lines = [meaning.format(name=quote(run.name)), *_account(session, run)]
     dispatch.wake()
     _tell(data, operation, lines, as_json=as_json)
 

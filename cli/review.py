@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from shlex import quote
 from typing import Annotated, Any
 
 import typer
@@ -110,7 +111,7 @@ def _waiting(verdict: Verdict, waiting: Sequence[Operation], done: Decided) -> l
     if not waiting:
         return []
     runs = [run for run in done.runs if run.id in {row.run_id for row in waiting}]
-    ends = " and ".join(f"`crowdops run expire {run.name}`" for run in runs)
+    ends = " and ".join(f"`crowdops run expire {quote(run.name)}`" for run in runs)
     verb, goes = ("waits", "It goes out by itself") if len(waiting) == 1 else ("wait", "They go out by themselves")
     return [
         f"{console.counted(len(waiting), verdict.noun).capitalize()} {verb}: {waiting[0].hold}.",
@@ -121,7 +122,7 @@ def _waiting(verdict: Verdict, waiting: Sequence[Operation], done: Decided) -> l
 def _rest(done: Decided) -> list[str]:
     if done.left:
         many = console.counted(done.left, "piece") + " of work"
-        see = f"`crowdops ops list --run {done.runs[0].name}`"
+        see = f"`crowdops ops list --run {quote(done.runs[0].name)}`"
         return [f"Left alone, as another decision stands: {many}. See {see}."]
     if not done.operations:
         return ["No work waits for a decision. See `crowdops run show`, or ask the vendor: `crowdops reconcile`."]

@@ -7,10 +7,10 @@ import typer
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from cli import console, export, findings, launch, lookup, money, output, pause, recruit, runfile, watch
+from cli import again, cleanup, console, export, findings, launch, lookup, money, offer, output, recruit, runfile, watch
 from cli.console import Json
-from cli.pause import Pause
 from cli.servers import embedded
+from models import followup
 from models.requester import Requester
 from models.session import transaction
 from models.task_run import TaskRun
@@ -43,63 +43,13 @@ def launch_(
     price = None
     if done is None:
         provider = provider_of(account_of(requester))
-        price = launch.price(provider, wanted)
+        price = offer.price(provider, wanted.offer)
         step = launch.rehearse if dry_run else launch.launch
-        done = step(requester, wanted, sandbox=provider.is_sandbox())
+        done = step(launch.of_file(requester, wanted, sandbox=provider.is_sandbox()))
     if as_json:
-        console.document(_launch_data(wanted, done, price, dry_run=dry_run))
+        console.document(launch.data(wanted.offer, done, price, dry_run=dry_run))
         return
-    _tell_launch(requester, wanted, done, price, dry_run=dry_run)
-    with transaction() as session:
-        console.say(_outcome(done, pause.of(session, requester), dry_run=dry_run))
-
-
-def _launch_data(
-    wanted: runfile.Wanted, done: launch.Launched, price: launch.Price | None, *, dry_run: bool
-) -> dict[str, Any]:
-    return {
-        "name": wanted.file.name,
-        "id": done.run_id,
-        "dry_run": dry_run,
-        "already_launched": not done.fresh,
-        "title": wanted.file.title,
-        "task_url": wanted.file.task_url,
-        "units": done.units,
-        "operations": done.operations,
-        "currency": wanted.file.currency,
-        "pay_minor": wanted.pay_minor,
-        "budget_minor": wanted.budget_minor,
-        "cost_minor": price.cost.total_minor if price else None,
-        "balance_minor": price.balance.total_minor if price else None,
-    }
-
-
-def _tell_launch(
-    requester: Requester, wanted: runfile.Wanted, done: launch.Launched, price: launch.Price | None, *, dry_run: bool
-) -> None:
-    file = wanted.file
-    shown: dict[str, object] = {"run": file.name, "id": done.run_id}
-    if price is not None and dry_run:
-        shown = {"run": file.name, "account": requester.name, "title": file.title, "page": file.task_url}
-    shown |= {"units": done.units, "pay": f"{money.shown(wanted.pay_minor, file.currency)} each"}
-    if price is not None:
-        shown |= {
-            "cost": f"{money.shown(price.cost.total_minor, file.currency)}, fees included",
-            "budget": money.shown(wanted.budget_minor, file.currency),
-            "balance": money.shown(price.balance.total_minor, file.currency),
-        }
-    shown["operations"] = done.operations
-    console.facts(shown)
-
-
-def _outcome(done: launch.Launched, paused: Pause | None, *, dry_run: bool) -> str:
-    if not done.fresh:
-        return "This run was already launched: nothing was added."
-    if dry_run:
-        return "This is what would be asked of the vendor. Nothing was written, and nothing was sent."
-    if paused is not None:
-        return f"The run is recorded, and waits. {paused.told}"
-    return f"The run is recorded, and the workers carry it out. Follow it with `crowdops run watch {done.run_id}`."
+    launch.tell(requester, wanted.offer, done, price, dry_run=dry_run)
 
 
 @app.command("list")
@@ -183,6 +133,8 @@ def _facts(session: Session, run: TaskRun) -> dict[str, Any]:
         "created_at": run.created_at,
         "completed": run.is_completed,
         "expired": run.is_expired,
+        "follows": [one.name for one in followup.before(run)],
+        "followed_by": later.name if (later := followup.after(run)) else None,
         "currency": run.currency,
         "pay_minor": run.pay_minor,
         "budget_minor": run.budget_minor,
@@ -201,6 +153,8 @@ def watch_(name: Named, *, as_json: Json = False) -> None:
 app.command()(recruit.expire)
 app.command("pause")(recruit.pause_)
 app.command()(recruit.resume)
+app.command()(again.again)
+app.command("cleanup")(cleanup.cleanup_)
 
 
 @app.command("export")

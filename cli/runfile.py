@@ -25,6 +25,7 @@ from pydantic_core import ErrorDetails
 from cli import money, units
 from cli.document import Document, canonical, load
 from cli.failure import InputError
+from cli.offer import Offer
 from models.requirement import Requirement
 from tasks.runs import Spec
 
@@ -124,6 +125,19 @@ class Wanted:
     def places(self) -> int:
         """How many units there are in all."""
         return len(self.rows) * self.file.units_per_assignment
+
+    @property
+    def offer(self) -> Offer:
+        """What a vendor is asked the price of."""
+        return Offer(
+            name=self.file.name,
+            title=self.file.title,
+            task_url=self.file.task_url,
+            pay_minor=self.pay_minor,
+            currency=self.file.currency,
+            budget_minor=self.budget_minor,
+            places=self.places,
+        )
 
     def spec(self, *, sandbox: bool) -> Spec:
         """The run as `tasks.runs` makes it; the place that its rows were read from is no part of it."""

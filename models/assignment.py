@@ -1,5 +1,6 @@
 """An assignment is one row of a run's data; its units are the copies of it that people work on."""
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -12,6 +13,15 @@ from models.task_run import TaskRun
 
 if TYPE_CHECKING:
     from models.unit import Unit
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of data as it is wanted: its place in the file (from 0), and how many people should do it."""
+
+    index: int
+    data: dict[str, Any]
+    units: int
 
 
 class Assignment(Base):

@@ -84,6 +84,11 @@ def _grouped(session: Session, operations: Sequence[Operation]) -> None:
             session.execute(made.values(vendor_id=vendor_id), execution_options=UNSEEN)
 
 
+def _ungrouped(session: Session, operations: Sequence[Operation]) -> None:
+    gone = update(Group).where(Group.id.in_([UUID(operation.target) for operation in operations]))
+    session.execute(gone.values(vendor_id=None), execution_options=UNSEEN)
+
+
 def recruiting(session: Session, run_ids: Collection[UUID | None]) -> None:
     """The vendor lets people in again, whatever we believed."""
     again = update(TaskRun).where(TaskRun.id.in_(run_ids), TaskRun.facts.has_key("stopped"))
@@ -119,4 +124,5 @@ _EFFECTS: dict[str, Callable[[Session, Sequence[Operation]], None]] = {
     "stop": _stopped,
     "bonus": _paid,
     "group": _grouped,
+    "ungroup": _ungrouped,
 }

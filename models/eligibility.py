@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
-from models import block, group, qualification
+from models import block, followup, group, qualification
 from models.grant import KINDS, granted
 from models.granted_qualification import GrantedQualification
 from models.membership import enter
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from models.group import Group
     from models.qualification import Qualification
+    from models.requester import Requester
     from models.task_run import TaskRun
     from models.worker import Worker
 
@@ -45,9 +46,14 @@ def requirements(run: TaskRun) -> list[Requirement]:
 
 
 def is_eligible(worker: Worker, run: TaskRun) -> bool:
-    """Whether a worker is not blocked, nor about to be, and meets all that a run asks for. By our rows alone."""
+    """Whether a worker is not blocked, nor about to be, has no part in a run before, and meets all that is asked for.
+
+    By our rows alone.
+    """
     blocked = block.state(worker, run.requester)
     if blocked.wanted or blocked.confirmed:
+        return False
+    if followup.took_part(worker, run):
         return False
     values = granted(worker)
     return all(one.is_met(values.get(one.name)) for one in requirements(run))
@@ -61,8 +67,7 @@ def door(run: TaskRun) -> Door:
     """
     session = session_of(run)
     made = Door()
-    # In one order whoever comes, so that two runs do not wait for each other in a circle.
-    for _, asked in sorted({str(one): one for one in requirements(run)}.items()):
+    for asked in in_order(run):
         (made.keep_out if asked.keeps_out else made.let_in).append(_group(session, run, asked))
     kept_out = block.blocked(session, run.requester)
     if kept_out is not None:
@@ -70,14 +75,29 @@ def door(run: TaskRun) -> Door:
     return made
 
 
+def in_order(run: TaskRun) -> list[Requirement]:
+    """What a run asks, each once, in one order whoever comes: two never wait for each other's qualification."""
+    return [asked for _, asked in sorted({str(one): one for one in requirements(run)}.items())]
+
+
+def groups_for(session: Session, requester: Requester, asked: Requirement) -> list[Group]:
+    """The account's groups for a requirement, see `group.generations`."""
+    return group.generations(session, requester, _name(requester, asked))
+
+
+def _name(requester: Requester, asked: Requirement) -> str:
+    return group.title(requester, str(asked.group))
+
+
 def _group(session: Session, run: TaskRun, asked: Requirement) -> Group:
     """The group for a requirement, which every run of the account that has it shares."""
     of = qualification.ensure(session, asked.name) if asked.keeps_out else qualification.find(session, asked.name)
     # Grants wait, and then see the group.
-    session.refresh(of, with_for_update=True)
-    name = group.title(run.requester, str(asked.group))
-    if known := group.find(session, run.requester, name):
-        return known
+    qualification.hold(session, of, alone=True)
+    known = groups_for(session, run.requester, asked)
+    if known and not known[-1].is_given_up:
+        return known[-1]
+    name = group.numbered(_name(run.requester, asked), len(known) + 1)
     made = group.ensure(session, run.requester, name, of.id, asked.group.model_dump(mode="json"))
     enter(session, made, _who_meet(session, run, of, asked.group), KINDS.into)
     return made

@@ -66,8 +66,7 @@ def revoke(worker: Worker, name: str) -> list[Operation]:
 
 def _held(session: Session, of: Qualification) -> Qualification:
     """Whoever makes a group for it at the same moment waits, and then sees this number, or we see the group."""
-    session.refresh(of, with_for_update={"read": True, "key_share": True})
-    return of
+    return qualification.hold(session, of, alone=False)
 
 
 def _regroup(session: Session, worker: Worker, of: Qualification, value: int | None) -> list[Operation]:

@@ -14,6 +14,7 @@ from models.base import Base
 from models.identity import group_id
 from models.operation import Operation
 from models.plan import FALLEN, Intent, plan
+from models.status import IllegalMoveError
 
 if TYPE_CHECKING:
     from models.requester import Requester
@@ -28,10 +29,16 @@ class Group(Base):
     requester_id: Mapped[UUID] = mapped_column(ForeignKey("requester.id"))
     name: Mapped[str]
     vendor_id: Mapped[str | None]
-    """What the vendor calls it, once it was made there."""
+    """What the vendor calls it, once it was made there and until it is deleted."""
     qualification_id: Mapped[UUID | None] = mapped_column(ForeignKey("qualification.id"))
+    """Grants change its members as long as this is set."""
     requirement: Mapped[dict[str, Any] | None]
     """What everybody in it meets, if it is about a qualification."""
+
+    @property
+    def is_given_up(self) -> bool:
+        """Whether it is to be deleted, or was: nothing is done with it any more, and a run that asks gets another."""
+        return self.requirement is not None and self.qualification_id is None
 
 
 def title(requester: "Requester", what: str) -> str:
@@ -42,6 +49,22 @@ def title(requester: "Requester", what: str) -> str:
 def find(session: Session, requester: "Requester", name: str) -> Group | None:
     """The account's group of this name."""
     return session.get(Group, group_id(requester.id, name))
+
+
+def generations(session: Session, requester: "Requester", name: str) -> list[Group]:
+    """The groups of this name in the order they were made: all but the last are given up, and that may be too.
+
+    Each has a name of its own, so that one that was deleted is never taken for the next one at the vendor.
+    """
+    found: list[Group] = []
+    while group := find(session, requester, numbered(name, len(found) + 1)):
+        found.append(group)
+    return found
+
+
+def numbered(name: str, number: int) -> str:
+    """The name of the so manieth group that is made for the same."""
+    return name if number == 1 else f"{name} ({number})"
 
 
 def ensure(
@@ -67,3 +90,18 @@ def making(session: Session, group: Group) -> UUID | None:
     made = select(Operation).where(Operation.requester_id == group.requester_id, Operation.kind == "group")
     tries = session.scalars(made.where(Operation.target == str(group.id)).order_by(Operation.created_at)).all()
     return next((row.id for row in tries if row.state not in FALLEN), tries[-1].id)
+
+
+def assert_kept(session: Session, again: Operation) -> None:
+    """Refuse to try again to make a group, or to change its members, once it was given up.
+
+    Raises:
+        IllegalMoveError: with what to do.
+    """
+    named = {"group": again.target, "ungroup": None}.get(again.kind, again.body.get("group"))
+    group = session.get(Group, UUID(named)) if named else None
+    if group is not None and group.is_given_up:
+        raise IllegalMoveError(
+            f"Operation {again.id} is not tried again: its group {group.name!r} was given up, as no run needed it. "
+            "The next run that asks for the same gets a group of its own, with everybody who belongs to it."
+        )

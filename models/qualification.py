@@ -25,7 +25,27 @@ def ensure(session: Session, name: str) -> Qualification:
     """The qualification of this name, new or not."""
     key = identity("qualification", name)
     session.execute(insert(Qualification).values(id=key, name=name).on_conflict_do_nothing())
-    return session.get_one(Qualification, key)
+    found = session.get(Qualification, key)
+    if found is None:
+        raise _deleted(name)
+    return found
+
+
+def hold(session: Session, of: Qualification, *, alone: bool) -> Qualification:
+    """Keep a qualification as it is until the end of the transaction; `alone`, nobody else is holding it meanwhile.
+
+    Raises:
+        UnknownQualificationError: it was deleted since it was read.
+    """
+    rows = select(Qualification).where(Qualification.id == of.id)
+    locked = rows.with_for_update() if alone else rows.with_for_update(read=True, key_share=True)
+    if session.scalars(locked).one_or_none() is None:
+        raise _deleted(of.name)
+    return of
+
+
+def _deleted(name: str) -> UnknownQualificationError:
+    return UnknownQualificationError(f"The qualification {name!r} was deleted at this very moment. Try again.")
 
 
 def find(session: Session, name: str) -> Qualification:

@@ -141,7 +141,7 @@ def _turn(run: TaskRun, wanted: str, other: str) -> Operation:
     session = session_of(run)
     session.refresh(run, with_for_update={"key_share": True})
     if run.is_expired:
-        raise IllegalMoveError(f"Run {run.name!r} is expired, so there is nothing to {wanted}.")
+        raise IllegalMoveError(f"Run {run.name!r} is expired, so there is nothing to {wanted}.{_instead(run, wanted)}")
     mine = select(Operation).where(Operation.run_id == run.id, Operation.kind.in_((wanted, other)))
     turns = session.scalars(mine).all()
     standing = [row for row in turns if row.state not in FALLEN]
@@ -153,6 +153,13 @@ def _turn(run: TaskRun, wanted: str, other: str) -> Operation:
     turn = 1 + max((int(row.body["turn"]) for row in turns), default=0)
     before = last.id if last is not None else _published(session, run)
     return plan(session, [_of_run(run, wanted, key=str(turn), body={"turn": turn}, after_id=before)])[0]
+
+
+def _instead(run: TaskRun, wanted: str) -> str:
+    if wanted != "resume":
+        return ""
+    again = f"`crowdops run again {run.id}` offers what it lacks as a run of its own."
+    return f" Its study would open again only with more places than are wanted. {again}"
 
 
 def _published(session: Session, run: TaskRun) -> UUID | None:

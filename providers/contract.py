@@ -13,8 +13,10 @@ from uuid import UUID
 from pydantic import BaseModel
 from sqlalchemy.orm import Session
 
+from models import cleanup
 from models.agent import Agent
 from models.operation import Operation
+from models.qualification import Qualification
 from models.requester import Requester
 from models.status import UNIT_OF_AGENT, AgentStatus
 from models.task_run import TaskRun
@@ -165,6 +167,24 @@ class CrowdProvider(ABC):
 
         Returns the operation that launches must wait for.
         """
+
+    @classmethod
+    def cleanup_resources_from_task_run(cls, _session: Session, run: TaskRun) -> list[Operation]:
+        """Plan the deletion of what was made at the vendor for a run that is over, and that no other run needs.
+
+        Raises:
+            InUseError: the run is not over, or what it has is just being changed.
+        """
+        return cleanup.of_run(run)
+
+    @classmethod
+    def cleanup_qualification(cls, session: Session, qualification: Qualification) -> list[Operation]:
+        """Plan the deletion of what was made at the vendor for a qualification.
+
+        Raises:
+            InUseError: a run that is not over asks for it, or what it has is just being changed.
+        """
+        return cleanup.of_qualification(session, qualification, cls.PROVIDER_TYPE)
 
     @classmethod
     def return_url(cls, _code: str) -> str | None:

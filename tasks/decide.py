@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from models import membership, plan, review
+from models import group, membership, plan, review
 from models.agent import Agent
 from models.attempt import Attempt, AttemptOutcome
 from models.clock import now
@@ -163,6 +163,7 @@ def _refuse_what_is_past(session: Session, operation: Operation) -> None:
         unit = session.get(Unit, operation.unit_id) if operation.unit_id else None
         if run.is_expired or (unit and unit.status is UnitStatus.EXPIRED):
             raise IllegalMoveError(f"Operation {operation.id} would offer work of run {run.name!r}, which is expired.")
+    group.assert_kept(session, operation)
     if operation.agent_id is not None and operation.kind in review.DECISIONS:
         review.assert_undecided(session, session.get_one(Agent, operation.agent_id), operation)
     if operation.worker_id is not None:

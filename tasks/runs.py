@@ -14,7 +14,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
 from models import recruit
-from models.assignment import Assignment
+from models.assignment import Assignment, Row
 from models.identity import assignment_id, identity, run_id
 from models.plan import ConflictError
 from models.project import Project
@@ -49,6 +49,17 @@ def create(session: Session, requester: Requester, spec: Spec, rows: Sequence[di
     Raises:
         ConflictError: a run of this name exists with other content.
     """
+    return write(
+        session, requester, spec, [Row(index, data, spec.units_per_assignment) for index, data in enumerate(rows)]
+    )
+
+
+def write(session: Session, requester: Requester, spec: Spec, rows: Sequence[Row]) -> tuple[TaskRun, bool]:
+    """The same, for rows that need not be all of a file, nor wanted equally often.
+
+    Raises:
+        ConflictError: a run of this name exists with other content.
+    """
     key = run_id(requester.id, spec.name)
     fresh = session.scalars(
         upsert(TaskRun).values(_run_row(session, key, requester, spec)).on_conflict_do_nothing().returning(TaskRun.id)
@@ -58,7 +69,7 @@ def create(session: Session, requester: Requester, spec: Spec, rows: Sequence[di
         if run.content_hash != spec.content_hash:
             raise ConflictError(f"A run named {spec.name!r} exists with other content. Give the new run another name.")
         return run, False
-    units = _units(session, run, spec, rows)
+    units = _units(session, run, rows)
     ready = provider_class(requester.provider_type).setup_resources_for_task_run(session, run)
     recruit.launch(run, units, after_id=ready.id)
     return run, True
@@ -78,13 +89,14 @@ def _run_row(session: Session, key: UUID, requester: Requester, spec: Spec) -> d
     }
 
 
-def _units(session: Session, run: TaskRun, spec: Spec, rows: Sequence[dict[str, Any]]) -> Sequence[Unit]:
-    assignments: list[dict[str, Any]] = [
-        {"id": assignment_id(run.id, index), "task_run_id": run.id, "index": index, "data": data}
-        for index, data in enumerate(rows)
+def _units(session: Session, run: TaskRun, rows: Sequence[Row]) -> Sequence[Unit]:
+    keys = [assignment_id(run.id, row.index) for row in rows]
+    assignments = [
+        {"id": key, "task_run_id": run.id, "index": row.index, "data": row.data}
+        for key, row in zip(keys, rows, strict=True)
     ]
     session.execute(insert(Assignment), assignments)
-    units = [unit_row(run, row["id"], index) for row in assignments for index in range(spec.units_per_assignment)]
+    units = [unit_row(run, key, index) for key, row in zip(keys, rows, strict=True) for index in range(row.units)]
     session.execute(insert(Unit), units)
     return session.scalars(
         select(Unit).join(Assignment).where(Unit.task_run_id == run.id).order_by(Assignment.index, Unit.index)

@@ -26,6 +26,7 @@ KINDS: Mapping[str, Kind] = {
         Kind("pause", Repeat.ABSORBING, urgent=True),
         Kind("resume", Repeat.ABSORBING),
         Kind("group", Repeat.READ_BACK, resend_when_absent=True),
+        Kind("ungroup", Repeat.ABSORBING),
         Kind("block", Repeat.ABSORBING, batch=100, urgent=True),
         Kind("unblock", Repeat.ABSORBING, batch=100, urgent=True),
         Kind("grant", Repeat.ABSORBING, batch=100, urgent=True),
@@ -56,9 +57,8 @@ def find(client: Client, kind: str, requests: Sequence[Request]) -> Sequence[Out
 
 def _send_draft(client: Client, requests: Sequence[Request]) -> Sequence[Outcome]:
     (request,) = requests
-    return [
-        evidence.drafted(request, client.create_study(mapping.study(request.id, request.body, groups.filters(request))))
-    ]
+    filters = [*groups.filters(request), *mapping.newcomers(request.body)]
+    return [evidence.drafted(request, client.create_study(mapping.study(request.id, request.body, filters)))]
 
 
 def _find_draft(client: Client, requests: Sequence[Request]) -> Sequence[Outcome]:
@@ -222,6 +222,7 @@ _SEND: Mapping[str, _Calls] = {
     "pause": _send_turn,
     "resume": _send_turn,
     "group": groups.make,
+    "ungroup": groups.delete,
     "block": groups.join,
     "unblock": groups.leave,
     "grant": groups.join,
@@ -238,6 +239,7 @@ _FIND: Mapping[str, _Calls] = {
     "pause": _find_turn,
     "resume": _find_turn,
     "group": groups.find,
+    "ungroup": groups.deleted,
     "block": groups.joined,
     "unblock": groups.left,
     "grant": groups.joined,

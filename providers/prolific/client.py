@@ -33,7 +33,7 @@ _NO_FUNDS = re.compile(
     re.IGNORECASE,
 )
 
-R = TypeVar("R", Draft, Study, Decided, Visit)
+R = TypeVar("R", Draft, Study, Decided, Visit, Named)
 
 
 def base_url() -> str:
@@ -172,6 +172,14 @@ class Client:
         return read(
             shapes.GROUP, self._call("POST", "participant-groups/", json={"workspace_id": workspace, "name": name})
         ).id
+
+    def group(self, group: str) -> Named:
+        """One participant group, deleted or not."""
+        return _same(group, read(shapes.GROUP, self._call("GET", f"participant-groups/{_safe(group)}/")))
+
+    def delete_group(self, group: str) -> None:
+        """Mark a participant group as deleted; it is not listed any more, and its members cannot be changed."""
+        self._call("DELETE", f"participant-groups/{_safe(group)}/")
 
     def members(self, group: str) -> set[str]:
         """Everybody in a participant group."""

@@ -10,6 +10,7 @@ from typing import Any
 
 from providers.contract import Absent, Done, Outcome, Request
 from providers.errors import NotSentError, RejectedError, UnknownError
+from providers.outcome import NotFoundError
 from providers.prolific import evidence
 from providers.prolific.client import Client
 from providers.prolific.shapes import Named
@@ -40,6 +41,29 @@ def _named(request: Request, listed: Sequence[Named]) -> Outcome:
     return Done({"group_id": ids[0]}) if ids else Absent()
 
 
+def delete(client: Client, requests: Sequence[Request]) -> Sequence[Outcome]:
+    """Delete a group; one that is deleted or gone is as good as that."""
+    (request,) = requests
+    group = _of(request)
+    try:
+        client.delete_group(group)
+    except RejectedError as refusal:
+        return [evidence.despite(refusal, _gone(client, group))]
+    return [Done()]
+
+
+def deleted(client: Client, requests: Sequence[Request]) -> Sequence[Outcome]:
+    """Read whether groups are deleted."""
+    return [_gone(client, _of(request)) for request in requests]
+
+
+def _gone(client: Client, group: str) -> Outcome:
+    try:
+        return Done() if client.group(group).is_deleted else Absent()
+    except NotFoundError:
+        return Done()
+
+
 def join(client: Client, requests: Sequence[Request]) -> Sequence[Outcome]:
     """Put participants in their groups."""
     return _each(requests, partial(_change, client, client.add_members, wanted=True))
@@ -67,7 +91,7 @@ def _each(requests: Sequence[Request], act: _OfGroup) -> Sequence[Outcome]:
     """Act on one group after the other; the members of a batch mostly belong to one."""
     together: dict[str, list[Request]] = defaultdict(list)
     for request in requests:
-        together[_id(request, request.body["group"])].append(request)
+        together[_of(request)].append(request)
     found: dict[Any, Outcome] = {}
     for group, members in together.items():
         found |= {member.id: outcome for member, outcome in zip(members, act(group, members), strict=True)}
@@ -108,6 +132,10 @@ def filters(request: Request) -> list[Mapping[str, Any]]:
 
 def _filter(word: str, groups: list[str]) -> Mapping[str, Any]:
     return {"filter_id": word, "selected_values": groups}
+
+
+def _of(request: Request) -> str:
+    return _id(request, request.body["group"])
 
 
 def _id(request: Request, group: str) -> str:

@@ -170,5 +170,11 @@ def study(operation: UUID, body: Mapping[str, Any], filters: Sequence[Mapping[st
     return wanted | {"filters": [*wanted["filters"], *filters]}
 
 
+def newcomers(body: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The filter that keeps out whoever took part in one of the studies before, however that ended."""
+    studies = body.get("previous_studies")
+    return [{"filter_id": "previous_studies_blocklist", "selected_values": studies}] if studies else []
+
+
 def _code(code: str) -> dict[str, Any]:
     return {"code": code, "code_type": "COMPLETED", "actor": "participant", "actions": [{"action": "MANUALLY_REVIEW"}]}

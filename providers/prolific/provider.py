@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.orm import Session
 
+from models import followup
 from models.agent import Agent
 from models.base import vendor_class
 from models.eligibility import door
@@ -119,6 +120,10 @@ class ProlificProvider(CrowdProvider):
             "let_in": [str(group.id) for group in groups.let_in],
             "keep_out": [str(group.id) for group in groups.keep_out],
         }
+        # All of them are over, so that what Prolific calls them is known; who never had a study had no people.
+        earlier = [study for one in followup.before(run) if (study := one.facts.get("study_id"))]
+        if earlier:
+            neutral["previous_studies"] = earlier
         own = {name: value for name, value in run.args["provider"].items() if value is not None}
         wanted = Intent(
             requester_id=run.requester_id,

@@ -81,7 +81,7 @@ class Known(_Shape):
 
 
 class Named(_Shape):
-    """A participant group, as lists show it."""
+    """A participant group."""
 
     id: Ident
     name: str

@@ -5,6 +5,7 @@ import pytest
 from providers.contract import Absent, Done
 from providers.errors import RejectedError
 from providers.prolific import calls, reads
+from tests.contract.test_calls import RUN
 from tests.contract.vendor import one, request
 
 MESSAGE = "The descriptions are single words, although two to four whole sentences were asked for in the task. " * 2
@@ -85,3 +86,12 @@ def test_one_submission_is_looked_at_with_one_read(api, client):
     assert api.simulator.total_calls() == before + 1
     with pytest.raises(RejectedError, match="another study"):
         reads.look(client, api.published(), submission)
+
+
+def test_a_draft_keeps_out_who_took_part_in_the_studies_before_beside_the_filters_of_the_run_file(api, client):
+    earlier = [api.published(), api.published()]
+    age = {"filter_id": "age", "selected_range": {"lower": 18, "upper": 30}}
+    draft = request("draft", body=RUN | {"previous_studies": earlier, "filters": [age]})
+    made = one(calls.send(client, "draft", [draft]))
+    newcomers = {"filter_id": "previous_studies_blocklist", "selected_values": earlier}
+    assert api.ok("GET", f"studies/{made.result['study_id']}/")["filters"] == [age, newcomers]

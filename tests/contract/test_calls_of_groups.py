@@ -43,6 +43,34 @@ def test_a_group_that_was_deleted_is_not_found_and_two_of_a_name_are_left_to_a_p
     assert "delete all but one" in str(outcome)
 
 
+def test_a_group_is_deleted_once_and_again_changes_nothing(api, client, wanted):
+    made = one(calls.send(client, "group", [wanted])).result["group_id"]
+    gone = request("ungroup", body={"group": "ours"}, groups={"ours": made})
+    assert one(calls.find(client, "ungroup", [gone])) == Absent()
+    for _ in range(2):
+        assert one(calls.send(client, "ungroup", [gone])) == Done()
+    assert one(calls.find(client, "ungroup", [gone])) == Done()
+    assert client.group(made).is_deleted
+    assert api.effects() == ["group_created", "group_deleted"]
+
+
+def test_a_group_that_prolific_does_not_know_any_more_is_as_good_as_deleted(api, client):
+    lost = request("ungroup", body={"group": "ours"}, groups={"ours": "a" * 24})
+    assert one(calls.send(client, "ungroup", [lost])) == Done()
+    assert one(calls.find(client, "ungroup", [lost])) == Done()
+    assert api.effects() == []
+
+
+@pytest.mark.parametrize("fault", ["500_before", "500_after", "drop_before", "drop_after"])
+def test_a_deletion_without_an_answer_is_unknown_and_the_read_tells(api, client, wanted, fault):
+    made = one(calls.send(client, "group", [wanted])).result["group_id"]
+    gone = request("ungroup", body={"group": "ours"}, groups={"ours": made})
+    api.simulator.faults.next("DELETE participant-groups/{id}/", fault)
+    with pytest.raises(UnknownError):
+        calls.send(client, "ungroup", [gone])
+    assert one(calls.find(client, "ungroup", [gone])) == (Done() if fault.endswith("after") else Absent())
+
+
 def test_members_come_and_go_and_again_changes_nothing(api, client, change):
     for kind, effect in (("block", "participants_added"), ("unblock", "participants_removed")):
         both = [change(kind, ANNA), change(kind, BELA)]
@@ -62,7 +90,8 @@ def test_a_batch_that_is_refused_shows_what_is_there_already(client, change):
 
 def test_what_needs_a_group_that_was_not_made_yet_is_not_sent(api, client):
     before = api.simulator.total_calls()
-    for kind, body in (("block", {"group": "ours"}), ("draft", RUN | {"keep_out": ["ours"]})):
+    needing = ("block", "ungroup")
+    for kind, body in (*((kind, {"group": "ours"}) for kind in needing), ("draft", RUN | {"keep_out": ["ours"]})):
         with pytest.raises(NotSentError, match="has to be made first"):
             calls.send(client, kind, [request(kind, body=body, groups={}, worker=ANNA)])
     assert api.simulator.total_calls() == before

@@ -20,6 +20,10 @@ def without(*groups):
     return {"filter_id": "participant_group_blocklist", "selected_values": list(groups)}
 
 
+def newcomers(*studies):
+    return {"filter_id": "previous_studies_blocklist", "selected_values": list(studies)}
+
+
 def may(api, study, participant):
     """Whether somebody gets a place, which is given back at once."""
     try:
@@ -115,10 +119,32 @@ def test_the_crowd_fills_a_study_one_by_one_if_only_one_may_work_at_once(simulat
     assert [row.completed < later.started for row, later in pairwise(rows)] == [True, True]
 
 
+def test_who_took_a_place_in_an_earlier_study_gets_none_whatever_came_of_that(api):
+    first, second = api.published(), api.published()
+    state = api.simulator.state
+    for study, participant, status in ((first, ANNA, "RETURNED"), (second, BELA, "TIMED-OUT")):
+        state.set_status(state.take_place(study, participant).id, status)
+    later = api.published(filters=[newcomers(first, second)])
+    assert [may(api, later, one) for one in (ANNA, BELA, CLEO)] == [False, False, True]
+    with pytest.raises(ValueError, match=f"{ANNA}, who took part in a study of its previous_studies_blocklist"):
+        state.take_place(later, ANNA)
+
+
+def test_the_crowd_of_a_study_for_newcomers_had_no_part_in_the_study_before(simulate):
+    api = simulate(crowd=True)
+    first = api.published()
+    api.simulator.advance(900)
+    later = api.published(filters=[newcomers(first)])
+    api.simulator.advance(900)
+    assert api.status(later) == "AWAITING REVIEW"
+    assert not set(crowd(api, first)) & set(crowd(api, later))
+
+
 @pytest.mark.parametrize(
     "fields",
     [
         {"filters": [only("none")]},
+        {"filters": [newcomers("none")]},
         {"filters": [{"filter_id": "age"}]},
         {"filters": ["age"]},
         {"submissions_config": {"max_submissions_per_participant": 0}},

@@ -3,7 +3,7 @@
 The required fields and their limits are those of CreateStudy and BaseStudy in the document.
 """
 
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from http import HTTPStatus
 from math import ceil, sqrt
 from typing import Any
@@ -28,6 +28,7 @@ DEFAULTS: Mapping[str, Any] = {
     "metadata": None,
 }
 ALLOWLIST, BLOCKLIST = "participant_group_allowlist", "participant_group_blocklist"
+NEWCOMERS = "previous_studies_blocklist"
 SUBMISSIONS_CONFIG: Mapping[str, Any] = {"max_submissions_per_participant": 1, "max_concurrent_submissions": -1}
 
 
@@ -103,8 +104,8 @@ CHECKS: Mapping[str, tuple[Callable[[object], bool], str]] = {
 }
 
 
-def checked(fields: Mapping[str, Any], project: str, groups: Container[str]) -> dict[str, Any]:
-    """The fields of a study, which may speak of these participant groups, with defaults filled in.
+def checked(fields: Mapping[str, Any], project: str, groups: Container[str], studies: Container[str]) -> dict[str, Any]:
+    """The fields of a study, which may speak of these participant groups and studies, with defaults filled in.
 
     Raises:
         ApiError: 400, with the problems by field.
@@ -114,7 +115,9 @@ def checked(fields: Mapping[str, Any], project: str, groups: Container[str]) -> 
     if fields.get("project", project) != project:
         problems["project"] = ["There is no such project."]
     if not problems:
-        problems = _time_problems(fields) | _group_problems(fields, groups)
+        unknown = [*_unknown(fields, "participant group", (ALLOWLIST, BLOCKLIST), groups)]
+        unknown += _unknown(fields, "study", (NEWCOMERS,), studies)
+        problems = _time_problems(fields) | ({"filters": unknown} if unknown else {})
     if problems:
         raise ApiError(HTTPStatus.BAD_REQUEST, problems)
     return {**DEFAULTS, "project": project, "maximum_allowed_time": least_time(fields), **fields} | {
@@ -140,12 +143,8 @@ def _time_problems(fields: Mapping[str, Any]) -> dict[str, list[str]]:
     return {}
 
 
-def _group_problems(fields: Mapping[str, Any], groups: Container[str]) -> dict[str, list[str]]:
-    named = [
-        group
-        for one in fields.get("filters") or []
-        if one["filter_id"] in (ALLOWLIST, BLOCKLIST)
-        for group in one.get("selected_values", [])
-    ]
-    unknown = [group for group in named if group not in groups]
-    return {"filters": [f"There is no participant group {group}." for group in unknown]} if unknown else {}
+def _unknown(fields: Mapping[str, Any], what: str, words: Container[str], known: Container[str]) -> Iterator[str]:
+    """What filters name that is not there."""
+    for one in fields.get("filters") or []:
+        if one["filter_id"] in words:
+            yield from (f"There is no {what} {key}." for key in one.get("selected_values", []) if key not in known)

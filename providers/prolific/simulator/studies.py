@@ -23,7 +23,7 @@ CHANGEABLE = frozenset({"internal_name", "total_available_places", "access_detai
 def create(state: State, request: Request) -> Answer:
     """POST studies/: a draft. There is no token, so each call makes one."""
     sent = {name: value for name, value in request.json().items() if name not in READ_ONLY}
-    fields = checked(sent, state.project, state.groups)
+    fields = checked(sent, state.project, state.groups, state.studies)
     state.studies_made += 1
     number = state.studies_made
     study = Study(identifier(state.seed, "study", number), number, fields, created=state.clock.now())
@@ -66,7 +66,7 @@ def change(state: State, request: Request) -> Answer:
     sent = {name: value for name, value in request.json().items() if name not in READ_ONLY}
     if isinstance(sent.get("submissions_config"), dict):
         sent["submissions_config"] = study.fields["submissions_config"] | sent["submissions_config"]
-    fields = checked(study.fields | sent, state.project, state.groups)
+    fields = checked(study.fields | sent, state.project, state.groups, state.studies)
     if study.published is not None:
         _refuse_frozen(study, fields)
         fields |= _tasks_added(study, sent)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import update
 
-from cli import demo, launch, person, report, runfile, stage
+from cli import demo, launch, offer, person, report, runfile, stage
 from models.operation import Operation, State
 from models.requester import Requester
 from models.session import transaction
@@ -72,7 +72,7 @@ def test_a_price_is_asked_again_while_calls_are_spoilt(scene, run_file):
     vendor = provider_of(account_of(scene.get(Requester, scene.account)))
     for endpoint in (BALANCE, COST):
         scene.fault(endpoint, "drop_before", times=2)
-    price = stage.patiently(lambda: launch.ask(vendor, wanted))
+    price = stage.patiently(lambda: offer.ask(vendor, wanted.offer))
     assert (price.cost.total_minor, price.balance.total_minor) == (336, 1_000_000)
 
 

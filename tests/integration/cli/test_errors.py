@@ -23,6 +23,9 @@ NOT_THERE = {
     "run expire --unit 12345678": "There is no unit '12345678'.",
     "run pause nothing": "There is no run 'nothing'. Known: pictures.",
     "run resume nothing": "There is no run 'nothing'. Known: pictures.",
+    "run again nothing": "There is no run 'nothing'. Known: pictures.",
+    "run cleanup nothing": "There is no run 'nothing'. Known: pictures.",
+    "qualification delete nothing": "There is no qualification 'nothing'. Known: none.",
     "run export nothing": "There is no run 'nothing'. Known: pictures.",
     "agent list --run nothing": "There is no run 'nothing'. Known: pictures.",
     "discrepancy list --run nothing": "There is no run 'nothing'. Known: pictures.",
@@ -39,7 +42,8 @@ NOT_THERE = {
     "requester add x --provider mturk": "There is no provider 'mturk'; installed: prolific.",
 }
 HELPED = {
-    "run": "launch list show watch expire pause resume export",
+    "run": "launch list show watch expire pause resume again cleanup export",
+    "qualification": "list delete",
     "agent": "list show",
     "review": "approve reject soft-reject",
     "ops": "list show explain retry cancel resolve",
