@@ -30,6 +30,14 @@ MEANINGS = {
     "is.",
     Finding.SURPLUS: "More people worked than there were units. They got units of their own, so that their work is "
     "decided on and paid like all other.",
+    Finding.FOREIGN_PAYMENT: "The vendor shows a bonus that no operation paid: somebody paid it in the vendor's pages, "
+    "or it was paid twice. Nothing more is paid for this work until you have looked into it and put this aside.",
+    Finding.MISSING_PAYMENT: "A bonus counts as paid here, and a day later the vendor does not show it. Ask the "
+    "vendor; nothing more is paid for this work until you put this aside.",
+    Finding.OTHER_AMOUNT: "The vendor shows a bonus of another sum than was paid from here. Nothing more is paid for "
+    "this work until you have looked into it and put this aside.",
+    Finding.BALANCE: "More left the account than was paid from here: somebody else pays from it, or a payment went "
+    "astray. Compare the vendor's list of transactions with `crowdops ledger export`.",
     Finding.VANISHED: "The vendor showed this work before and knows nothing of it now. Ours was left as it is.",
 }
 """What each finding means, for a person."""

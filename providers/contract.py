@@ -267,6 +267,10 @@ class CrowdProvider(ABC):
     def balance(self) -> Quote:
         """What the account has available to spend."""
 
+    def holdings(self) -> Quote | None:
+        """What the account has in all, with what is reserved; None where the vendor does not say."""
+        return None
+
     @abstractmethod
     def check(self) -> None:
         """One harmless read that proves the credential.

@@ -27,7 +27,7 @@ from models.session import UNSEEN, transaction
 from models.settings import settings
 from providers import http, provider_for
 from providers.contract import Accepted, CrowdProvider, Done, Outcome, Request
-from providers.errors import NotSentError, ProviderError, UnknownError
+from providers.errors import NotSentError, ProviderError, RejectedError, UnknownError, harmless
 from tasks import pacing, verdict
 from tasks.claims import Claim
 from tasks.verdict import StalledError, Verdict
@@ -65,11 +65,12 @@ def _exchange(held: Claim) -> Sequence[Outcome]:
         return provider.send(held.requests)
     ready = _with_snapshots(provider, held)
     whole = [request for request in ready if isinstance(request, Request)]
-    sent = dict(zip((request.id for request in whole), answers(lambda: provider.send(whole), whole), strict=True))
+    came = answers(lambda: provider.send(whole), whole) if whole else ()
+    sent = dict(zip((request.id for request in whole), came, strict=True))
     return [sent[one.id] if isinstance(one, Request) else one for one in ready]
 
 
-def _with_snapshots(provider: CrowdProvider, held: Claim) -> Sequence[Request | NotSentError]:
+def _with_snapshots(provider: CrowdProvider, held: Claim) -> Sequence[Request | ProviderError]:
     """Read and keep what the vendor shows before the first send, for a read-back to compare with.
 
     Raises:
@@ -93,11 +94,14 @@ def _shown(provider: CrowdProvider, fresh: Sequence[Request]) -> Sequence[Mappin
         raise _unread(error) from None
 
 
-def _with_snapshot(request: Request, shown: Mapping[str, Any] | ProviderError) -> Request | NotSentError:
+def _with_snapshot(request: Request, shown: Mapping[str, Any] | ProviderError) -> Request | ProviderError:
     return _unread(shown) if isinstance(shown, ProviderError) else replace(request, baseline=shown)
 
 
-def _unread(error: ProviderError) -> NotSentError:
+def _unread(error: ProviderError) -> ProviderError:
+    """What the vendor does not know it will not pay either; every other failure may pass."""
+    if isinstance(error, RejectedError):
+        return harmless(error)
     return NotSentError(f"what was there before could not be read, so nothing was sent: {error}")
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from providers.contract import Absent, Accepted, Done, Kind, Outcome, Repeat, Request
 from providers.errors import NotSentError, ProviderError, RejectedError, UnknownError
 from providers.outcome import NotFoundError
-from providers.prolific import evidence, groups, mapping
+from providers.prolific import bonus, evidence, groups, mapping
 from providers.prolific.client import Client
 from providers.prolific.reads import states
 from providers.prolific.shapes import Listed
@@ -22,6 +22,8 @@ KINDS: Mapping[str, Kind] = {
         Kind("launch", Repeat.ABSORBING, batch=1000, per_run=True),
         Kind("approve", Repeat.ABSORBING, batch=100, lane="wallet", exclusive=True, urgent=True),
         Kind("reject", Repeat.ABSORBING, lane="wallet", exclusive=True, urgent=True),
+        # Nothing shows that a payment will not come any more: a person decides.
+        Kind("bonus", Repeat.READ_BACK, batch=100, per_run=True, lane="wallet", exclusive=True, snapshot=True),
         Kind("stop", Repeat.ABSORBING, urgent=True),
         Kind("pause", Repeat.ABSORBING, urgent=True),
         Kind("resume", Repeat.ABSORBING),
@@ -218,6 +220,7 @@ _SEND: Mapping[str, _Calls] = {
     "launch": _send_launch,
     "approve": _send_approve,
     "reject": _send_reject,
+    "bonus": bonus.send,
     "stop": _send_stop,
     "pause": _send_turn,
     "resume": _send_turn,
@@ -235,6 +238,7 @@ _FIND: Mapping[str, _Calls] = {
     "launch": _find_launch,
     "approve": _find_approve,
     "reject": _find_reject,
+    "bonus": bonus.find,
     "stop": _find_stop,
     "pause": _find_turn,
     "resume": _find_turn,

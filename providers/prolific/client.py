@@ -19,7 +19,21 @@ from providers.credential import resolve
 from providers.errors import AccountError, RejectedError, UnknownError
 from providers.outcome import NotFoundError
 from providers.prolific import shapes
-from providers.prolific.shapes import Balance, Decided, Draft, Listed, Named, Study, Submission, T, Visit, read
+from providers.prolific.paging import assert_kept, continues
+from providers.prolific.shapes import (
+    Balance,
+    Batch,
+    Bonuses,
+    Decided,
+    Draft,
+    Listed,
+    Named,
+    Study,
+    Submission,
+    T,
+    Visit,
+    read,
+)
 
 REAL = "https://api.prolific.com"
 PAGE = 100
@@ -33,7 +47,7 @@ _NO_FUNDS = re.compile(
     re.IGNORECASE,
 )
 
-R = TypeVar("R", Draft, Study, Decided, Visit, Named)
+R = TypeVar("R", Draft, Study, Decided, Visit, Named, Bonuses)
 
 
 def base_url() -> str:
@@ -161,6 +175,19 @@ class Client:
         """Ask for the approval of many submissions; the answer only says that it was asked for."""
         self._call("POST", "submissions/bulk-approve/", json={"submission_ids": [_safe(one) for one in submissions]})
 
+    def set_up_bonuses(self, study: str, rows: str) -> Batch:
+        """Set up bonuses from a CSV of submissions and sums in major units; moves no money, and each call adds one."""
+        wish = {"study_id": _safe(study), "csv_bonuses": rows}
+        return read(shapes.BATCH, self._call("POST", "submissions/bonus-payments/", json=wish))
+
+    def pay_bonuses(self, batch: str) -> None:
+        """Have a batch paid in the following minutes; asked for twice, it is paid twice."""
+        self._call("POST", f"bulk-bonus-payments/{_safe(batch)}/pay/")
+
+    def bonus_payments(self, submission: str) -> list[int]:
+        """What one submission was paid on top, in minor units."""
+        return _same(submission, read(shapes.BONUSES, self._call("GET", f"submissions/{_safe(submission)}/"))).paid
+
     def groups(self, workspace: str) -> list[Named]:
         """The participant groups of a workspace that were not deleted."""
         asked = {"workspace_id": _safe(workspace), "active": "true"}
@@ -223,13 +250,13 @@ class Client:
             except NotFoundError:
                 if page == 1:
                     raise
-                return _kept(promised=promised)
+                return assert_kept(promised=promised)
             listing = answer if isinstance(answer, dict) else {}
             results = read(rows, listing.get("results"))
             if not results or results == before:
-                return _kept(promised=promised)
+                return assert_kept(promised=promised)
             yield results
-            if (promised := _continues(listing)) is False:
+            if (promised := continues(listing)) is False:
                 return None
             before = results
 
@@ -248,20 +275,6 @@ class Client:
 
 def _results(answer: object) -> object:
     return answer.get("results") if isinstance(answer, dict) else None
-
-
-def _continues(listing: Mapping[str, Any]) -> bool | None:
-    """Whether a page says that there is another one; None for a page without links, which does not say."""
-    links = listing.get("_links")
-    if not isinstance(links, dict) or "next" not in links:
-        return None
-    following = links["next"]
-    return bool(following.get("href") if isinstance(following, dict) else following)
-
-
-def _kept(*, promised: bool | None) -> None:
-    if promised:
-        raise UnknownError("A list ended before the page that it had announced; it is read again.")
 
 
 def _same(asked: str, answer: R) -> R:

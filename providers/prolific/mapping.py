@@ -7,11 +7,13 @@ import re
 from collections.abc import Mapping, Sequence
 from decimal import ROUND_HALF_UP, Decimal
 from functools import lru_cache
+from itertools import accumulate
 from typing import Any
 from urllib.parse import urlencode, urlsplit, urlunsplit
 from uuid import UUID
 
 from models.status import AgentStatus
+from providers.errors import RejectedError
 
 APPROVED, REJECTED = "APPROVED", "REJECTED"
 AWAITING_REVIEW = "AWAITING REVIEW"
@@ -66,6 +68,9 @@ OPTIONAL = (
 )
 _PLACEHOLDERS = "PROLIFIC_PID={{%PROLIFIC_PID%}}&STUDY_ID={{%STUDY_ID%}}&SESSION_ID={{%SESSION_ID%}}"
 #: Far above any sum of money or number of places; it keeps an absurd exponent from filling the memory.
+CURRENCIES = ("GBP", "USD")
+CENTS = 2
+"""Decimals of both."""
 _BOUND = 10**12
 _WORD = 40
 """Characters of a status that are kept; an unknown one may be anything."""
@@ -101,6 +106,37 @@ def minor(value: object) -> int:
         ValueError: not a number, or absurdly large.
     """
     return int(_number(value).quantize(Decimal(1), rounding=ROUND_HALF_UP))
+
+
+def exact(value: object) -> Decimal:
+    """An amount as it is quoted, with its fractions.
+
+    Raises:
+        ValueError: not a number, or absurdly large.
+    """
+    return _number(value)
+
+
+def major(amount_minor: int, currency: str) -> str:
+    """A sum in major units with its decimals, as the CSV of bonuses wants it: 425 pence are ``4.25``.
+
+    Raises:
+        RejectedError: Prolific does not pay in this currency.
+    """
+    if currency not in CURRENCIES:
+        raise RejectedError(f"Prolific pays in {' and '.join(CURRENCIES)}, not in {currency}; nothing was sent.")
+    return f"{Decimal(amount_minor).scaleb(-CENTS):.{CENTS}f}"
+
+
+def shares(total: Decimal, amounts: Sequence[int]) -> list[int]:
+    """A sum that was quoted for all, in whole minor units for each by its amount; they come to the rounded sum.
+
+    Raises:
+        ValueError: the amounts come to nothing.
+    """
+    whole_, all_ = int(total.quantize(Decimal(1), rounding=ROUND_HALF_UP)), sum(amounts)
+    ends = [whole_ * upto // all_ for upto in accumulate(amounts)]
+    return [end - start for start, end in zip([0, *ends], ends, strict=False)]
 
 
 def _number(value: object) -> Decimal:

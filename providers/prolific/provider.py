@@ -20,7 +20,8 @@ from models.task_run import TaskRun
 from models.unit import Unit
 from models.worker import Worker
 from providers.contract import Account, CrowdProvider, Kind, Observation, Outcome, Quote, Request
-from providers.prolific import calls, evidence, mapping, reads
+from providers.errors import ProviderError
+from providers.prolific import bonus, calls, evidence, mapping, reads
 from providers.prolific.client import Client, base_url
 
 
@@ -150,6 +151,14 @@ class ProlificProvider(CrowdProvider):
         """See `calls.find`."""
         return calls.find(self._client, requests[0].kind, requests)
 
+    def snapshot(self, requests: Sequence[Request]) -> Sequence[Mapping[str, Any] | ProviderError]:
+        """What each submission was paid on top, one read each."""
+        return bonus.snapshot(self._client, requests)
+
+    def payments(self, submissions: Sequence[str]) -> Sequence[Sequence[int] | ProviderError]:
+        """The same for the audit."""
+        return bonus.payments(self._client, submissions)
+
     def is_at_vendor(self, run_facts: Mapping[str, Any]) -> bool:
         """A run can be listed once its study is known."""
         return run_facts.get("study_id") is not None
@@ -181,6 +190,10 @@ class ProlificProvider(CrowdProvider):
     def balance(self) -> Quote:
         """What the workspace has available."""
         return reads.balance(self._client, self.account.facts["workspace"])
+
+    def holdings(self) -> Quote:
+        """What the workspace has, with what open studies hold of it."""
+        return reads.holdings(self._client, self.account.facts["workspace"])
 
     def check(self) -> None:
         """Ask who the token belongs to."""

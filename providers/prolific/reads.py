@@ -71,6 +71,12 @@ def balance(client: Client, workspace: str) -> Quote:
     return Quote(found.available, found.currency)
 
 
+def holdings(client: Client, workspace: str) -> Quote:
+    """What the workspace has, spent or not yet."""
+    found = client.balance(workspace)
+    return Quote(found.total, found.currency)
+
+
 def states(client: Client, requests: Sequence[Request]) -> dict[str, str | ProviderError]:
     """The status of each target by its id, with far fewer calls than one each where the newest pages show them."""
     seen: dict[str, str | ProviderError] = {}

@@ -1,5 +1,6 @@
 """What is read of Prolific's answers: JSON goes in, checked values come out; unused fields are not looked at."""
 
+from decimal import Decimal
 from typing import Annotated, TypeVar
 
 from pydantic import (
@@ -21,6 +22,7 @@ T = TypeVar("T")
 Ident = Annotated[str, Field(pattern="^[0-9A-Za-z_-]{1,64}$")]
 Word = Annotated[str, AfterValidator(mapping.word)]
 Whole = Annotated[int, BeforeValidator(mapping.whole)]
+Exact = Annotated[Decimal, BeforeValidator(mapping.exact)]
 Minor = Annotated[int, BeforeValidator(mapping.minor)]
 
 
@@ -67,9 +69,27 @@ class Visit(Submission):
     study: Ident = Field(validation_alias="study_id")
 
 
+class Bonuses(_Shape):
+    """What a submission was paid on top, in minor units."""
+
+    id: Ident
+    paid: list[Whole] = Field(validation_alias="bonus_payments")
+
+
+class Batch(_Shape):
+    """Bonuses that were set up: what they come to in minor units, exactly as it is quoted."""
+
+    id: Ident
+    study: Ident | None = None
+    amount: Exact
+    fees: Exact = Decimal(0)
+    vat: Exact = Decimal(0)
+
+
 class Balance(_Shape):
     """What a workspace has left to spend, in minor units of its currency."""
 
+    total: Minor = Field(validation_alias="total_balance")
     available: Minor = Field(validation_alias="available_balance")
     currency: str = Field(validation_alias="currency_code", pattern="^[A-Z]{3}$")
 
@@ -110,6 +130,7 @@ STUDY, DRAFT, STUDIES = TypeAdapter(Study), TypeAdapter(Draft), TypeAdapter(list
 VISIT = TypeAdapter(Visit)
 DECIDED, SUBMISSIONS = TypeAdapter(Decided), TypeAdapter(list[Submission])
 BALANCE, COST = TypeAdapter(Balance), TypeAdapter(Cost)
+BONUSES, BATCH = TypeAdapter(Bonuses), TypeAdapter(Batch)
 USER, KNOWN = TypeAdapter(Known), TypeAdapter(list[Known])
 GROUP, GROUPS, MEMBERS = TypeAdapter(Named), TypeAdapter(list[Named]), TypeAdapter(list[Member])
 MESSAGES = TypeAdapter(list[Message])

@@ -35,8 +35,8 @@ _started = []
 def pytest_runtest_teardown(item, nextitem):  # noqa: ARG001 - the hook's names
     """An idle fleet works all the time; it ends when no test here is next, and `fleet` starts it when one is."""
     if nextitem is None or "smoke" not in nextitem.path.parts:
-        while _started:
-            _started.pop().teardown()
+        for one in _started:
+            one.teardown()
     yield
 
 

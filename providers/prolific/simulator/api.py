@@ -1,6 +1,6 @@
 """Every endpoint of Prolific's API that the simulator answers, with the shape its errors are documented in."""
 
-from providers.prolific.simulator import account, decisions, groups, messages, studies, submissions
+from providers.prolific.simulator import account, bonuses, decisions, groups, messages, studies, submissions
 from providers.prolific.simulator.endpoint import Endpoint
 
 PREFIX = "/api/v1/"
@@ -24,6 +24,8 @@ ENDPOINTS = (
     Endpoint("GET", "submissions/{id}/", submissions.show, nested=True),
     Endpoint("POST", "submissions/{id}/transition/", decisions.transition, nested=True),
     Endpoint("POST", "submissions/{id}/request-return/", decisions.request_return, nested=True),
+    Endpoint("POST", "submissions/bonus-payments/", bonuses.set_up, nested=True),
+    Endpoint("POST", "bulk-bonus-payments/{id}/pay/", bonuses.pay, nested=True),
     Endpoint("GET", "participant-groups/", groups.find, nested=True),
     Endpoint("POST", "participant-groups/", groups.create, nested=True),
     Endpoint("GET", "participant-groups/{id}/", groups.show, nested=True),

@@ -12,11 +12,12 @@ from providers.prolific.simulator.answer import ApiError
 from providers.prolific.simulator.clock import Clock
 from providers.prolific.simulator.group import Group
 from providers.prolific.simulator.identity import identifier
-from providers.prolific.simulator.money import minor
+from providers.prolific.simulator.money import cost, minor
 from providers.prolific.simulator.study import Study
 from providers.prolific.simulator.submission import Submission
 
 if TYPE_CHECKING:
+    from providers.prolific.simulator.bonuses import Batch
     from providers.prolific.simulator.ledger import Effect
     from providers.prolific.simulator.message import Message
 
@@ -42,6 +43,8 @@ class Memory:
         self.groups: dict[str, Group] = {}
         self.messages: list[Message] = []
         self.ledger: list[Effect] = []
+        self.batches: dict[str, Batch] = {}
+        """Bonuses that were set up, paid or not."""
         self.visible_after = 0.0
         """How many seconds old an approval is before reads show it."""
         self._lock = RLock()
@@ -87,7 +90,8 @@ class Memory:
 
     def total(self) -> Fraction:
         """What the wallet holds, reserved or not."""
-        return self.deposit - sum((study.spent for study in self.studies.values()), Fraction())
+        bonuses = sum((cost(1, 1) * sum(one.bonuses) for one in self.submissions.values() if one.bonuses), Fraction())
+        return self.deposit - bonuses - sum((study.spent for study in self.studies.values()), Fraction())
 
     def available(self) -> Fraction:
         """What may still be spent."""

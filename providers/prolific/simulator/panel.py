@@ -57,6 +57,7 @@ async def state(request: web.Request) -> web.Response:
                 "by_hand": simulator.reviewer.decided,
                 "groups": [group.shown(()) for group in now.groups.values()],
                 "messages": len(now.messages),
+                "bonuses": sum(len(one.bonuses) for one in now.submissions.values()),
                 "studies": [
                     study.short() | {"free": study.free, "submissions": study.submission_counts(STATUSES)}
                     for study in now.studies.values()

@@ -104,6 +104,10 @@ class State(Memory):
         self.move(submission, "APPROVED")
         self.record("submission_approved", submission.study, submission, amount=submission.study.reward)
 
+    def bonus(self, submission: Submission, amount: int) -> None:
+        """Pay a participant something on top."""
+        submission.bonuses.append(amount)
+
     def screen_out(self, submission: Submission) -> None:
         """Pay a participant the fixed reward; a study that used up its slots pauses if it still has places."""
         study = submission.study
@@ -205,6 +209,11 @@ class State(Memory):
                 self.regroup(group, [], [submission.participant])
             case "REQUEST_RETURN":
                 self.ask_back(submission, [action.get("return_reason", "")])
+
+    def pay_bonus(self, submission_id: str, amount: int) -> None:
+        """Pay a bonus of `amount` minor units in Prolific's own pages; no effect is recorded, as no call caused it."""
+        with self.turn():
+            self.bonus(self.submission(submission_id), amount)
 
     def set_status(self, submission_id: str, status: str) -> None:
         """Move a submission by hand, as the participant or a person in Prolific's own pages would.

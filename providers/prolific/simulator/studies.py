@@ -204,4 +204,5 @@ def price(state: State, request: Request) -> Answer:
         names = {"rewards": "rewards", "fees": "fees", "vat": "tax"}
         return {names[name]: {"amount": part, "currency": state.currency} for name, part in parts.items()}
 
-    return success({"rewards": shown(breakdown(amount)), "bonuses": shown(breakdown(cost(0, 0))), "_links": {}})
+    bonuses = cost(sum(sum(one.bonuses) for one in study.submissions), 1)
+    return success({"rewards": shown(breakdown(amount)), "bonuses": shown(breakdown(bonuses)), "_links": {}})

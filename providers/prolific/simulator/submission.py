@@ -36,6 +36,8 @@ class Submission:
     holds: bool = True
     """Whether it keeps its place from others."""
     return_requested: datetime | None = None
+    bonuses: list[int] = field(default_factory=list)
+    """What it was paid on top, in minor units."""
     history: list[tuple[datetime, str]] = field(default_factory=list)
     """Each status that it got, with the moment."""
 
@@ -89,4 +91,4 @@ class Submission:
     def detail(self) -> dict[str, Any]:
         """The shape on its own (SubmissionDetail of the document)."""
         asked = stamp(self.return_requested)
-        return self.plain() | {"parent_study_id": None, "bonus_payments": [], "return_requested": asked}
+        return self.plain() | {"parent_study_id": None, "bonus_payments": list(self.bonuses), "return_requested": asked}

@@ -1,0 +1,80 @@
+"""A worker dies, stops or dawdles at every point of a payment; in the end it was paid once, or a person decides."""
+
+import multiprocessing
+import os
+import signal
+from collections import Counter
+from contextlib import suppress
+
+import pytest
+
+from models.clock import stopwatch
+from models.operation import FINAL, State
+from tests.integration import doomed
+from tests.integration.test_bonus import PAY, paid, pay, rest, run
+
+__all__ = ["pay", "run"]
+POINTS = ("after_claim", "before_send", "after_snapshot", "before_pay", "after_response", "after_record", "after_read")
+LEASE = 1.2
+DAWDLE = LEASE / 3 + 0.1
+"""Seconds after which a sender is held for dead, and sends nothing more."""
+SENT = ("after_response", "after_record", "after_read")
+"""Points that a payment comes to after it was made."""
+
+
+@pytest.fixture
+def worker(scene, tmp_path, timing):  # noqa: ARG001 - the scene's environment is the worker's too
+    """A function that starts a worker with a failpoint, and returns it once it has come there."""
+    timing(http_deadline=0.3, soft_limit=0.5, hard_limit=0.8, lease=LEASE, visibility=5, settle=2, pay_settle=4)
+    workers = []
+
+    def start(failpoint):
+        names = {name: value for name, value in os.environ.items() if name.startswith("CROWDOPS_")}
+        names |= {"CROWDOPS_FAILPOINT": failpoint, "CROWDOPS_HOME": str(tmp_path)}
+        workers.append(_processes.Process(target=doomed.turn, args=(names,)))
+        workers[-1].start()
+        return workers[-1]
+
+    yield start
+    for one in workers:
+        with suppress(ProcessLookupError):
+            os.kill(one.pid, signal.SIGCONT)
+        one.kill()
+        one.join()
+
+
+_processes = multiprocessing.get_context("forkserver")
+_processes.set_forkserver_preload(["tests.integration.doomed"])
+
+
+def came_to(point, home, process, eventually):
+    """Wait until the worker is at its failpoint, or is past it."""
+    eventually(lambda: (home / f"failpoint-{point}").exists() or not process.is_alive(), 30)
+    assert (home / f"failpoint-{point}").exists()
+
+
+@pytest.mark.parametrize("action", ["exit", "stop", f"sleep={DAWDLE}", f"sleep={LEASE + DAWDLE}"])
+@pytest.mark.parametrize("point", POINTS)
+def test_whatever_a_worker_does_at_any_point_a_bonus_is_paid_once_or_goes_to_a_person(  # noqa: PLR0913, PLR0917 - fixtures
+    scene, pay, worker, tmp_path, eventually, point, action
+):
+    operations = pay(50, 75)
+    if point == "after_read":
+        scene.fault(PAY, "drop_after")
+        scene.send(*operations)
+        scene.later(1)
+    process = worker(f"{point}:{action}")
+    came_to(point, tmp_path, process, eventually)
+    reached = stopwatch()
+    if action == "stop":
+        eventually(lambda: stopwatch() > reached + DAWDLE, 10)
+        rest(scene)
+        os.kill(process.pid, signal.SIGCONT)
+    process.join(30)
+    rest(scene)
+    made = Counter(submission for submission, _ in paid(scene))
+    assert set(made.values()) <= {1}
+    for row in scene.operations("bonus"):
+        assert row.state is State.REVIEW or (row.state is State.CONFIRMED and made[row.target] == 1)
+    if point in SENT:
+        assert scene.states("bonus") <= FINAL
