@@ -160,8 +160,9 @@ def _launch(vendor: Stage, units: int) -> list[UUID]:
     runs = []
     for title, number in (("whole", units), ("half", max(LEAST, units // SHORTER))):
         wanted = _wanted(number, name=f"{name}-{title}", requester=name, currency=currency)
-        launch.afford(patiently(partial(launch.ask, vendor_side, wanted)), wanted)
-        runs.append(launch.launch(requester, wanted, sandbox=vendor_side.is_sandbox()).run_id)
+        asked = patiently(partial(launch.ask, vendor_side, wanted))
+        launch.afford(asked, wanted)
+        runs.append(launch.launch(requester, wanted, asked.cost, sandbox=vendor_side.is_sandbox()).run_id)
     return runs
 
 

@@ -117,24 +117,25 @@ def afford(asked: Price, wanted: Wanted) -> None:
         )
 
 
-def rehearse(requester: Requester, wanted: Wanted, *, sandbox: bool) -> Launched:
+def rehearse(requester: Requester, wanted: Wanted, cost: Quote, *, sandbox: bool) -> Launched:
     """What a launch would plan: it is planned for real, and taken back before anybody can see it."""
     with transaction() as session:
-        run, fresh = runs.create(session, requester, wanted.spec(sandbox=sandbox), wanted.rows)
+        run, fresh = runs.create(session, requester, wanted.spec(sandbox=sandbox, cost=cost), wanted.rows)
         session.flush()
         planned = _planned(session, run, fresh=fresh)
         session.rollback()
     return planned
 
 
-def launch(requester: Requester, wanted: Wanted, *, sandbox: bool) -> Launched:
+def launch(requester: Requester, wanted: Wanted, cost: Quote, *, sandbox: bool) -> Launched:
     """Put the run on record with everything that is to be done, and wake the workers.
 
     Raises:
         ConflictError: a run of this name has other content.
+        BudgetError: it goes beyond a limit of the account.
     """
     with transaction() as session:
-        run, fresh = runs.create(session, requester, wanted.spec(sandbox=sandbox), wanted.rows)
+        run, fresh = runs.create(session, requester, wanted.spec(sandbox=sandbox, cost=cost), wanted.rows)
         session.flush()
         planned = _planned(session, run, fresh=fresh)
     failpoints.hit("after_plan")

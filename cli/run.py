@@ -45,7 +45,7 @@ def launch_(
         provider = provider_of(account_of(requester))
         price = launch.price(provider, wanted)
         step = launch.rehearse if dry_run else launch.launch
-        done = step(requester, wanted, sandbox=provider.is_sandbox())
+        done = step(requester, wanted, price.cost, sandbox=provider.is_sandbox())
     if as_json:
         console.document(_launch_data(wanted, done, price, dry_run=dry_run))
         return
