@@ -22,6 +22,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "review": ("cli.review:app", "Approve or reject the work that came back."),
     "worker": ("cli.worker:app", "See who works, keep people out, and say what they are good at."),
     "ops": ("cli.ops:app", "Look into operations (every intended vendor call), and decide where a person must."),
+    "ledger": ("cli.ledger:app", "See what was reserved, paid and let go, check it, and write it out."),
     "discrepancy": ("cli.discrepancy:app", "See what does not fit what is on record, and put it aside."),
     "reconcile": ("cli.reconcile:reconcile", "Bring runs, or one agent, up to date with their vendors now."),
 }

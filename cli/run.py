@@ -222,10 +222,8 @@ def export_(
     """Write what was handed in: a row for each agent, and one for each unit that nobody has."""
     with transaction() as session:
         run = lookup.run(session, name)
-    csv = wanted is export.Format.CSV or (wanted is None and file is not None and file.suffix.lower() == ".csv")
     with output.to(file) as stream, transaction() as session:
         export.snapshot(session)
-        style = export.Format.CSV if csv else export.Format.JSONL
-        number = export.write(session, run.id, stream, style, workers=workers)
+        number = export.write(session, run.id, stream, export.style(wanted, file), workers=workers)
     if file is not None:
         console.say(f"Wrote {console.counted(number, 'row')} of {run.name} to {file}.")
