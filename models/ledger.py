@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from models.posting import Entry, Posting, Purpose
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Mapping
     from uuid import UUID
 
     from sqlalchemy import ColumnElement
@@ -139,9 +139,8 @@ SELECT worker, sum(amount)::bigint FROM (
 
 def of_workers(session: Session, account: UUID, workers: Collection[UUID]) -> dict[UUID, int]:
     """What each of these workers got from an account or may still get from it, without fees."""
-    rows: Sequence[tuple[UUID, int]]
-    rows = session.execute(_OF_WORKERS, {"account": account, "workers": sorted(workers)}).tuples().all()
-    return dict(rows)
+    rows = session.execute(_OF_WORKERS, {"account": account, "workers": sorted(workers)})
+    return {worker: total for worker, total in rows}  # noqa: C416 - rows are no pairs to a type checker
 
 
 def pay_of(session: Session, unit_id: UUID) -> int:

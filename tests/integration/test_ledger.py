@@ -20,10 +20,16 @@ from models.status import UNIT_MOVES, UnitStatus
 from models.task_run import TaskRun
 from models.unit import Unit, unit_row
 from models.worker import Worker
-from tests.integration.scene import LISTING
 
 WORDS = "The page shows that nothing was written into any of the fields. " * 3
 QUOTED = {"quoted_minor": 3 * 120 + 100, "quoted_places": 3}
+
+
+SETTLE_AGAIN = """
+DROP INDEX uq_posting_pay_of_agent;
+INSERT INTO posting SELECT (jsonb_populate_record(p, jsonb_build_object('id', gen_random_uuid()))).*
+FROM posting p WHERE kind = 'settle' AND purpose = 'pay'
+"""
 
 
 def violations():
@@ -170,15 +176,15 @@ def test_a_rejection_releases_and_an_overturned_one_is_paid(scene):
 
 
 def test_whoever_takes_a_rejected_place_has_money_of_their_own(scene):
-    run = scene.live(1, refill=True, **QUOTED)
+    run = scene.live(2, refill=True, **QUOTED)
     scene.completed(run)
     decide(run, review.reject, "OTHER", WORDS)
     scene.settle()
-    scene.completed(run)
+    scene.completed(run, 2)
     scene.approve(run)
     scene.settle()
-    assert scene.unit_words() == ["accepted", "rejected"]
-    assert entries(scene) == {"reserve": 2, "release": 1, "settle": 1}
+    assert scene.unit_words() == ["accepted", "accepted", "rejected"]
+    assert entries(scene) == {"reserve": 3, "release": 1, "settle": 2}
     assert names() == set()
 
 
@@ -250,7 +256,7 @@ def test_a_random_walk_through_every_legal_move_always_adds_up(scene):
     dice = random.Random(7)
     with transaction() as session:
         session.add(Worker(id=worker_id("prolific", "w"), provider_type="prolific", name="w"))
-    for step in range(12):
+    for step in range(16):
         with transaction() as session:
             for unit in session.scalars(select(Unit).order_by(Unit.id)):
                 options = sorted(UNIT_MOVES[unit.status])
@@ -270,7 +276,7 @@ def test_a_random_walk_through_every_legal_move_always_adds_up(scene):
                     status = {"accepted": "approved"}.get(unit.status, str(unit.status))
                     session.execute(mine.values(status=status))
         assert names() - {audit.Rule.OVER_BUDGET} == set(), step
-    assert entries(scene)["settle"] > 20
+    assert entries(scene)["settle"] > 10
     one = money(run)
     assert one.amounts[Entry.RESERVE] == one.amounts[Entry.SETTLE] + one.amounts[Entry.RELEASE] + one.open_minor
 
@@ -410,9 +416,7 @@ def test_what_was_done_around_the_ledger_is_named(scene, statement, found):
         ("DELETE FROM posting WHERE purpose = 'bonus' AND kind = 'settle'", {"BONUS_UNSETTLED", "LEFT_OPEN"}),
         ("UPDATE operation SET state = 'review' WHERE kind = 'bonus'", {"BONUS_UNDECIDED", "UNRESERVED"}),
         (
-            "DROP INDEX uq_posting_pay_of_agent; INSERT INTO posting SELECT gen_random_uuid(), created_at, requester_id, "
-            "run_id, unit_id, agent_id, operation_id, kind, purpose, amount_minor, fee_minor, currency FROM posting "
-            "WHERE kind = 'settle' AND purpose = 'pay'",
+            SETTLE_AGAIN,
             {"TWICE", "UNCOVERED"},
         ),
     ],
@@ -451,16 +455,14 @@ def test_without_the_trigger_the_check_names_the_work_that_was_not_settled(scene
 # --- many at once -------------------------------------------------------------------------------------------------
 
 
-def test_thousands_are_launched_and_listed_in_a_few_statements(scene):
+def test_thousands_are_launched_listed_and_paid_without_a_query_for_each(scene):
+    """A query for each against all the others would take minutes."""
+    run = scene.plan(3000, budget_minor=10**7, quoted_minor=3000 * 160, quoted_places=3000)
     began = time.monotonic()
-    run = scene.plan(5000, budget_minor=10**7, quoted_minor=5000 * 160, quoted_places=5000)
-    launched = time.monotonic() - began
     with transaction() as session:
         for status in ("launched", "completed", "accepted"):
-            began = time.monotonic()
             session.execute(update(Unit).values(status=status), execution_options={"synchronize_session": False})
-            print(status, time.monotonic() - began)
-    print("launch", launched)
-    assert entries(scene) == {"reserve": 5000, "settle": 5000}
-    assert (money(run).amounts[Entry.SETTLE], money(run).fees[Entry.SETTLE]) == (600_000, 200_000)
+    assert time.monotonic() - began < 20
+    assert entries(scene) == {"reserve": 3000, "settle": 3000}
+    assert (money(run).amounts[Entry.SETTLE], money(run).fees[Entry.SETTLE]) == (360_000, 120_000)
     assert names() == set()
