@@ -1,87 +1,21 @@
-"""Whatever way a unit or a bonus goes, the database writes what that means for money, once, and it adds up."""
+"""Whatever way a unit goes, the database writes what that means for money, once, and it adds up."""
 
 import random
 import time
-from collections import Counter
 
-import pytest
 from sqlalchemy import select, text, update
-from sqlalchemy.exc import IntegrityError, ProgrammingError
 
-from models import audit, ledger, recruit, review
+from models import audit, recruit, review
 from models.agent import Agent
 from models.identity import worker_id
-from models.operation import Operation, State
-from models.plan import Intent, plan
-from models.posting import Entry, Posting, Purpose
+from models.posting import Entry, Posting
 from models.requester import Requester
 from models.session import transaction
 from models.status import UNIT_MOVES, UnitStatus
 from models.task_run import TaskRun
 from models.unit import Unit, unit_row
 from models.worker import Worker
-
-WORDS = "The page shows that nothing was written into any of the fields. " * 3
-QUOTED = {"quoted_minor": 3 * 120 + 100, "quoted_places": 3}
-
-
-SETTLE_AGAIN = """
-DROP INDEX uq_posting_pay_of_agent;
-INSERT INTO posting SELECT (jsonb_populate_record(p, jsonb_build_object('id', gen_random_uuid()))).*
-FROM posting p WHERE kind = 'settle' AND purpose = 'pay'
-"""
-
-
-def violations():
-    with transaction() as session:
-        return [(one.name, one.where) for one in audit.check(session)]
-
-
-def names():
-    return {name for name, _ in violations()}
-
-
-def entries(scene, *where):
-    """How many postings of each kind there are."""
-    return dict(Counter(str(row.kind) for row in scene.all(Posting, *where)))
-
-
-def money(run, purpose=Purpose.PAY):
-    """The sums of a run: amounts, and what is open."""
-    with transaction() as session:
-        found = {one.purpose: one for one in ledger.summary(session, Posting.run_id == run)}
-    return found.get(purpose)
-
-
-def act(run, verb):
-    with transaction() as session:
-        return verb(session.get_one(TaskRun, run))
-
-
-def decide(run, verb, *words):
-    """Plan a decision on all the work that is complete."""
-    with transaction() as session:
-        agents = session.scalars(select(Agent).where(Agent.task_run_id == run, Agent.status == "completed")).all()
-        return verb(session.get_one(TaskRun, run), agents, *words)
-
-
-def bonus(scene, run, amount=50, key="1", **changes):
-    """A bonus for the first agent of a run, as its planner writes it."""
-    agent = scene.all(Agent, Agent.task_run_id == run)[0]
-    fields = {
-        "requester_id": scene.account, "kind": "bonus", "target": agent.submission, "key": key, "amount_minor": amount,
-        "currency": "GBP", "run_id": run, "agent_id": agent.id, "unit_id": agent.unit_id, "worker_id": agent.worker_id,
-    }  # fmt: skip
-    with transaction() as session:
-        return plan(session, [Intent(**(fields | changes))])[0]
-
-
-def put(operation, state, result=None):
-    with transaction() as session:
-        session.execute(update(Operation).where(Operation.id == operation.id).values(state=state, result=result))
-
-
-# --- the ways of a unit -------------------------------------------------------------------------------------------
+from tests.integration.book import QUOTED, WORDS, act, decide, entries, money, names, violations
 
 
 def test_a_launch_reserves_the_pay_and_the_quoted_fees_to_the_last_penny(scene):
@@ -291,168 +225,6 @@ def test_repeating_a_status_posts_nothing(scene):
         session.execute(text("UPDATE unit SET status = status, facts = '{}'"))
         session.execute(text("SELECT post_units(array_agg(id), crowdops_now()) FROM unit"))
     assert len(scene.all(Posting)) == before
-
-
-# --- bonuses ------------------------------------------------------------------------------------------------------
-
-
-def test_a_bonus_is_reserved_when_planned_and_settled_when_confirmed(scene):
-    run = scene.live(3, **QUOTED)
-    scene.completed(run)
-    paid = bonus(scene, run)
-    assert (money(run, Purpose.BONUS).open_minor, money(run, Purpose.BONUS).open_fee_minor) == (50, 14)
-    put(paid, State.CONFIRMED, {})
-    found = money(run, Purpose.BONUS)
-    assert (found.amounts[Entry.SETTLE], found.fees[Entry.SETTLE], found.open_minor) == (50, 14, 0)
-    assert names() == set()
-
-
-@pytest.mark.parametrize("named", [0, 9, 20, "20"])
-def test_a_fee_that_the_vendor_names_replaces_the_estimate(scene, named):
-    run = scene.live(3, **QUOTED)
-    scene.completed(run)
-    put(bonus(scene, run), State.CONFIRMED, {"fee_minor": named})
-    found = money(run, Purpose.BONUS)
-    assert (found.fees[Entry.SETTLE], found.fees[Entry.ADJUST], found.open_fee_minor) == (
-        int(named),
-        int(named) - 14,
-        0,
-    )
-    assert names() == set()
-
-
-def test_a_fee_that_is_nonsense_does_not_keep_a_payment_from_being_recorded(scene):
-    run = scene.live(3, **QUOTED)
-    scene.completed(run)
-    put(bonus(scene, run), State.CONFIRMED, {"fee_minor": "about 5"})
-    assert money(run, Purpose.BONUS).fees[Entry.SETTLE] == 14
-
-
-@pytest.mark.parametrize("end", [State.REJECTED, State.CANCELLED])
-def test_a_bonus_that_comes_to_nothing_gives_its_money_back(scene, end):
-    run = scene.live(3, **QUOTED)
-    scene.completed(run)
-    put(bonus(scene, run), end)
-    assert entries(scene, Posting.purpose == Purpose.BONUS) == {"reserve": 1, "release": 1}
-    assert (money(run, Purpose.BONUS).open_minor, money(run, Purpose.BONUS).open_fee_minor) == (0, 0)
-    assert names() == set()
-
-
-def test_the_same_bonus_again_reserves_nothing_more(scene):
-    run = scene.live(1)
-    scene.completed(run)
-    assert bonus(scene, run).id == bonus(scene, run).id
-    assert entries(scene, Posting.purpose == Purpose.BONUS) == {"reserve": 1}
-
-
-def test_a_bonus_in_another_currency_than_its_run_is_refused(scene):
-    run = scene.live(1)
-    scene.completed(run)
-    with pytest.raises(ProgrammingError, match="pays a bonus in USD, but its run is in GBP"):
-        bonus(scene, run, currency="USD")
-
-
-# --- nothing is taken back ----------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "statement",
-    ["UPDATE posting SET amount_minor = 1", "DELETE FROM posting", "TRUNCATE posting", "TRUNCATE unit CASCADE"],
-)
-def test_a_posting_is_never_changed_and_never_deleted(scene, statement):
-    scene.plan(1)
-    with pytest.raises(ProgrammingError, match="only ever added"), transaction() as session:
-        session.execute(text(statement))
-
-
-@pytest.mark.parametrize(("kind", "rule"), [("settle", "uq_posting_pay_of_agent"), ("release", "than was reserved")])
-def test_nothing_is_paid_twice_or_let_go_beyond_what_was_reserved(scene, kind, rule):
-    run = scene.live(1)
-    scene.completed(run)
-    scene.approve(run)
-    scene.settle()
-    again = f"""
-        INSERT INTO posting (id, requester_id, run_id, unit_id, agent_id, kind, purpose, amount_minor, fee_minor, currency)
-        SELECT gen_random_uuid(), requester_id, run_id, unit_id, agent_id, '{kind}', purpose, 120, 0, currency
-        FROM posting WHERE kind = 'settle'"""  # noqa: S608 - words of this test
-    with pytest.raises((IntegrityError, ProgrammingError), match=rule), transaction() as session:
-        session.execute(text(again))
-
-
-# --- what the check finds -----------------------------------------------------------------------------------------
-
-
-def around(statement):
-    """Change the database as nobody could while its triggers are there."""
-    with transaction() as session:
-        session.execute(text("SET LOCAL session_replication_role = replica"))
-        session.execute(text(statement))
-
-
-@pytest.mark.parametrize(
-    ("statement", "found"),
-    [
-        ("UPDATE unit SET status = 'accepted'", {audit.Rule.UNSETTLED, audit.Rule.LEFT_OPEN}),
-        ("UPDATE unit SET status = 'expired'", {audit.Rule.LEFT_OPEN}),
-        ("DELETE FROM posting", {audit.Rule.UNRESERVED}),
-        ("UPDATE posting SET kind = 'settle'", {audit.Rule.UNDECIDED, audit.Rule.UNCOVERED, audit.Rule.UNRESERVED}),
-        ("UPDATE posting SET currency = 'USD'", {audit.Rule.CURRENCY}),
-        ("UPDATE posting SET run_id = NULL", {audit.Rule.MISPLACED}),
-        ("UPDATE task_run SET budget_minor = 1", {audit.Rule.OVER_BUDGET}),
-    ],
-)
-def test_what_was_done_around_the_ledger_is_named(scene, statement, found):
-    scene.plan(1)
-    assert names() == set()
-    around(statement)
-    assert names() == found
-
-
-@pytest.mark.parametrize(
-    ("statement", "found"),
-    [
-        ("UPDATE unit SET status = 'completed'; UPDATE agent SET status = 'completed'", {"UNDECIDED", "UNRESERVED"}),
-        ("UPDATE posting SET amount_minor = 119", {"AMOUNT"}),
-        ("DELETE FROM posting WHERE purpose = 'bonus' AND kind = 'settle'", {"BONUS_UNSETTLED", "LEFT_OPEN"}),
-        ("UPDATE operation SET state = 'review' WHERE kind = 'bonus'", {"BONUS_UNDECIDED", "UNRESERVED"}),
-        (
-            SETTLE_AGAIN,
-            {"TWICE", "UNCOVERED"},
-        ),
-    ],
-)
-def test_what_was_done_around_paid_work_is_named(scene, statement, found):
-    run = scene.live(1)
-    scene.completed(run)
-    scene.approve(run)
-    scene.settle()
-    put(bonus(scene, run, 120), State.CONFIRMED, {})
-    assert names() == set()
-    with transaction() as undone:
-        undone.execute(text("SET LOCAL session_replication_role = replica"))
-        undone.execute(text(statement))
-        assert {one.name for one in audit.check(undone)} == {audit.Rule[name] for name in found}
-        undone.rollback()
-
-
-def test_without_the_trigger_the_check_names_the_work_that_was_not_settled(scene):
-    run = scene.live(1)
-    scene.completed(run)
-    with transaction() as session:
-        session.execute(text("ALTER TABLE unit DISABLE TRIGGER unit_posted_moved"))
-    try:
-        scene.approve(run)
-        scene.settle()
-    finally:
-        with transaction() as session:
-            session.execute(text("ALTER TABLE unit ENABLE TRIGGER unit_posted_moved"))
-    unit = scene.all(Unit)[0].id
-    assert violations() == [(audit.Rule.UNSETTLED, f"unit {unit}"), (audit.Rule.LEFT_OPEN, f"unit {unit}")]
-    with transaction() as session:
-        assert list(audit.check(session, worker_id("prolific", "nobody"))) == []
-
-
-# --- many at once -------------------------------------------------------------------------------------------------
 
 
 def test_thousands_are_launched_listed_and_paid_without_a_query_for_each(scene):

@@ -21,8 +21,9 @@ def test_what_was_there_is_reserved_and_settled_from_when_it_was_made(scene):
     with transaction() as session:
         session.execute(text(BEFORE))
         session.execute(text("UPDATE unit SET created_at = created_at - interval '3 days'"))
-        first = "(SELECT min(place) FROM unit WHERE status = 'completed')"
-        session.execute(text("UPDATE unit SET status = 'accepted' WHERE place = " + first))
+        session.execute(text(
+            "UPDATE unit SET status = 'accepted' WHERE place = (SELECT min(place) FROM unit WHERE status = 'completed')"
+        ))  # fmt: skip
         session.execute(text("UPDATE unit SET status = 'expired' WHERE status = 'launched' AND place = 4"))
         session.execute(text(
             "INSERT INTO operation (id, requester_id, kind, target, key, body, amount_minor, currency, run_id, state) "

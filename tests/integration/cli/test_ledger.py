@@ -56,7 +56,7 @@ def test_a_check_ends_well_where_all_agrees(crowdops, data, run):
     assert data("ledger", "check", "--requester", "lab") == []
 
 
-def test_a_check_fails_with_every_violation_and_what_to_do(capsys, crowdops, run):
+def test_a_check_fails_with_every_violation_and_what_to_do(capsys, run):
     assert run
     break_it()
     with pytest.raises(SystemExit) as ended:
