@@ -74,7 +74,7 @@ def _launch(old_id: UUID, name: str, *, dry_run: bool) -> Shown:
     offered = offer.of(wanted.spec, wanted.places)
     asked = offer.price(provider_for(account, [old.sandbox]), offered)
     step = launch.rehearse if dry_run else launch.launch
-    return offered, step(partial(followup.create, old_id=old_id, seen=wanted)), asked
+    return offered, step(partial(followup.create, old_id=old_id, seen=wanted, cost=asked.cost)), asked
 
 
 def _checked(name: str) -> str:

@@ -160,8 +160,9 @@ def _launch(vendor: Stage, units: int) -> list[UUID]:
     runs = []
     for title, number in (("whole", units), ("half", max(LEAST, units // SHORTER))):
         wanted = _wanted(number, name=f"{name}-{title}", requester=name, currency=currency)
-        offer.afford(patiently(partial(offer.ask, vendor_side, wanted.offer)), wanted.offer)
-        make = launch.of_file(requester, wanted, sandbox=vendor_side.is_sandbox())
+        asked = patiently(partial(offer.ask, vendor_side, wanted.offer))
+        offer.afford(asked, wanted.offer)
+        make = launch.of_file(requester, wanted, asked.cost, sandbox=vendor_side.is_sandbox())
         runs.append(launch.launch(make).run_id)
     return runs
 

@@ -7,6 +7,7 @@ import csv
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
+from pathlib import Path
 from typing import Any, TextIO
 from uuid import UUID
 
@@ -35,6 +36,11 @@ class Format(StrEnum):
 
     JSONL = "jsonl"
     CSV = "csv"
+
+
+def style(wanted: Format | None, file: Path | None) -> Format:
+    """How rows are written: as is wanted, else as the file's name says."""
+    return wanted or (Format.CSV if file is not None and file.suffix.lower() == ".csv" else Format.JSONL)
 
 
 def snapshot(session: Session) -> None:
@@ -106,7 +112,7 @@ def _csv(session: Session, run: UUID, stream: TextIO, names: Sequence[str], rows
     number = 0
     for row in rows:
         nested = [(row[part] or {}).get(key) for part in DATA for key in keys[part]]
-        writer.writerow([_cell(value) for value in (*(row[name] for name in names), *nested)])
+        writer.writerow([cell(value) for value in (*(row[name] for name in names), *nested)])
         number += 1
     return number
 
@@ -118,7 +124,8 @@ def _keys(session: Session, run: UUID, table: type[Assignment | Agent]) -> Seque
     return session.scalars(select(key).where(*objects).distinct().order_by(key)).all()
 
 
-def _cell(value: object) -> str:
+def cell(value: object) -> str:
+    """A value as a cell of CSV, which no spreadsheet takes for a formula."""
     match value:
         case None:
             return ""

@@ -23,6 +23,7 @@ from models.session import transaction
 from models.task_run import TaskRun
 from models.unit import Unit
 from providers import provider_class
+from providers.contract import Quote
 from tasks import dispatch, runs
 
 Make = Callable[[Session], tuple[TaskRun, bool]]
@@ -67,9 +68,9 @@ def existing(session: Session, requester: Requester, wanted: Wanted) -> Launched
     return planned(session, run, fresh=False)
 
 
-def of_file(requester: Requester, wanted: Wanted, *, sandbox: bool) -> Make:
-    """What makes the run of a run file."""
-    spec = wanted.spec(sandbox=sandbox)
+def of_file(requester: Requester, wanted: Wanted, cost: Quote, *, sandbox: bool) -> Make:
+    """What makes the run of a run file that costs so much."""
+    spec = wanted.spec(sandbox=sandbox, cost=cost)
     return lambda session: runs.create(session, requester, spec, wanted.rows)
 
 
@@ -88,6 +89,7 @@ def launch(make: Make) -> Launched:
 
     Raises:
         ConflictError: a run of this name has other content.
+        BudgetError: it goes beyond a limit of the account.
     """
     with transaction() as session:
         run, fresh = make(session)

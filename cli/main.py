@@ -24,6 +24,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "worker": ("cli.worker:app", "See who works, keep people out, and say what they are good at."),
     "qualification": ("cli.qualification:app", "See what workers were granted, and delete what nobody asks for."),
     "ops": ("cli.ops:app", "Look into operations (every intended vendor call), and decide where a person must."),
+    "ledger": ("cli.ledger:app", "See what was reserved, paid and let go, check it, and write it out."),
     "discrepancy": ("cli.discrepancy:app", "See what does not fit what is on record, and put it aside."),
     "reconcile": ("cli.reconcile:reconcile", "Bring runs, or one agent, up to date with their vendors now."),
 }

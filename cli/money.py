@@ -3,13 +3,10 @@
 import re
 from decimal import Decimal
 
-EXPONENTS = {
-    **dict.fromkeys(("AUD", "CAD", "CHF", "CZK", "DKK", "EUR", "GBP", "HKD", "HUF", "ILS", "INR", "MXN"), 2),
-    **dict.fromkeys(("NOK", "NZD", "PLN", "SEK", "SGD", "USD", "ZAR"), 2),
-    **dict.fromkeys(("ISK", "JPY", "KRW"), 0),
-    **dict.fromkeys(("BHD", "JOD", "KWD", "OMR", "TND"), 3),
-}
-"""How many decimals a currency has (ISO 4217)."""
+from models.money import EXPONENTS, minor, shown
+
+__all__ = ["EXPONENTS", "amount", "minor", "shown"]
+
 _AMOUNT = re.compile(r"[0-9]{1,12}(\.[0-9]+)?")
 
 
@@ -30,15 +27,3 @@ def amount(text: object, currency: str | None) -> Decimal:
     if -int(read.as_tuple().exponent) > places:
         raise ValueError(f"has more decimals than {currency}, which has {places}")
     return read.quantize(Decimal(1).scaleb(-places))
-
-
-def minor(value: Decimal, currency: str) -> int:
-    """The amount in minor units of its currency."""
-    return int(value.scaleb(EXPONENTS[currency]))
-
-
-def shown(amount_minor: int, currency: str) -> str:
-    """Minor units as people read them: ``GBP 1.20``; of a currency that is not known, as they are."""
-    if currency not in EXPONENTS:
-        return f"{amount_minor} minor units of {currency}"
-    return f"{currency} {Decimal(amount_minor).scaleb(-EXPONENTS[currency]):,f}"

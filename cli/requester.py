@@ -6,7 +6,7 @@ import typer
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 
-from cli import console, lookup
+from cli import console, limit, lookup
 from cli.console import Json
 from cli.failure import InputError
 from cli.servers import embedded
@@ -99,6 +99,26 @@ def list_(*, as_json: Json = False) -> None:
         return
     columns = ("name", "vendor", "pace", "state", "why")
     console.table(columns, [_line(row, is_open=row.id in open_ids) for row in rows])
+
+
+@app.command()
+@embedded()
+def show(name: Named, *, as_json: Json = False) -> None:
+    """Show an account, and how much it may spend."""
+    with transaction() as session:
+        row = lookup.requester(session, name)
+        usable = select(Requester.id).where(Requester.id == row.id, pacing.is_open(Requester.id))
+        is_open = session.scalars(usable).first() is not None
+        limits = limit.limits(session, row)
+    data = _data(row, is_open=is_open)
+    if as_json:
+        console.document(data | {"limits": limits})
+        return
+    console.facts(data)
+    limit.tell(limits)
+
+
+app.command("limit")(limit.limit)
 
 
 def _line(row: Requester, *, is_open: bool) -> tuple[object, ...]:

@@ -45,7 +45,7 @@ def launch_(
         provider = provider_of(account_of(requester))
         price = offer.price(provider, wanted.offer)
         step = launch.rehearse if dry_run else launch.launch
-        done = step(launch.of_file(requester, wanted, sandbox=provider.is_sandbox()))
+        done = step(launch.of_file(requester, wanted, price.cost, sandbox=provider.is_sandbox()))
     if as_json:
         console.document(launch.data(wanted.offer, done, price, dry_run=dry_run))
         return
@@ -176,10 +176,8 @@ def export_(
     """Write what was handed in: a row for each agent, and one for each unit that nobody has."""
     with transaction() as session:
         run = lookup.run(session, name)
-    csv = wanted is export.Format.CSV or (wanted is None and file is not None and file.suffix.lower() == ".csv")
     with output.to(file) as stream, transaction() as session:
         export.snapshot(session)
-        style = export.Format.CSV if csv else export.Format.JSONL
-        number = export.write(session, run.id, stream, style, workers=workers)
+        number = export.write(session, run.id, stream, export.style(wanted, file), workers=workers)
     if file is not None:
         console.say(f"Wrote {console.counted(number, 'row')} of {run.name} to {file}.")

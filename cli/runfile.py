@@ -27,6 +27,7 @@ from cli.document import Document, canonical, load
 from cli.failure import InputError
 from cli.offer import Offer
 from models.requirement import Requirement
+from providers.contract import Quote
 from tasks.runs import Spec
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -139,8 +140,8 @@ class Wanted:
             places=self.places,
         )
 
-    def spec(self, *, sandbox: bool) -> Spec:
-        """The run as `tasks.runs` makes it; the place that its rows were read from is no part of it."""
+    def spec(self, *, sandbox: bool, cost: Quote | None = None) -> Spec:
+        """The run as `tasks.runs` makes it, with what the vendor says it costs; the place of its rows is no part."""
         file = self.file
         args = file.model_dump(mode="json", exclude={"units"}) | {"task": file.task or file.name}
         return Spec(
@@ -156,6 +157,8 @@ class Wanted:
             content_hash=sha256(canonical([args, self.rows]).encode()).hexdigest(),
             sandbox=sandbox,
             refill=file.refill,
+            quoted_minor=cost.total_minor if cost else None,
+            quoted_places=self.places if cost else None,
         )
 
 

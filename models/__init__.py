@@ -9,9 +9,11 @@ from models.discrepancy import Discrepancy
 from models.granted_qualification import GrantedQualification
 from models.group import Group
 from models.operation import Operation
+from models.posting import Posting
 from models.project import Project
 from models.qualification import Qualification
 from models.requester import Requester
+from models.spend_limit import SpendLimit
 from models.task import Task
 from models.task_run import TaskRun
 from models.tick import Tick
@@ -28,9 +30,11 @@ __all__ = [
     "GrantedQualification",
     "Group",
     "Operation",
+    "Posting",
     "Project",
     "Qualification",
     "Requester",
+    "SpendLimit",
     "Task",
     "TaskRun",
     "Tick",

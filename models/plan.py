@@ -120,6 +120,7 @@ def retry(session: Session, operation: Operation) -> Operation:
 
     Raises:
         IllegalMoveError: the operation is not over, or it was carried out.
+        BudgetError: it pays, and that would go beyond the run's budget or a limit of the account by now.
     """
     if operation.state not in FALLEN:
         raise IllegalMoveError(f"Operation {operation.id} is {operation.state}; only a refused one is tried again.")
@@ -133,9 +134,22 @@ def _again(session: Session, operation: Operation, after_id: UUID | None) -> Ope
         key=f"{base}~{int(times or 1) + 1}",
         after_id=after_id,
     )
+    _assert_paid(session, operation, intent)
     again = plan(session, [intent])[0]
     # What is still planned behind it falls with the next sweep, so it comes along as well.
     waiting = Operation.state.in_((*FALLEN, State.PLANNED))
     for behind in session.scalars(select(Operation).where(Operation.after_id == operation.id, waiting)):
         _again(session, behind, again.id)
     return again
+
+
+def _assert_paid(session: Session, operation: Operation, again: Intent) -> None:
+    """What was refused gave its money back to the budget, so it is asked for again, once."""
+    from models.budget import Spend, assert_within, fee_of_bonus  # noqa: PLC0415 - runs have verbs, which need this module
+    from models.task_run import TaskRun  # noqa: PLC0415 - likewise
+
+    if operation.kind != "bonus" or operation.run_id is None or session.get(Operation, again.id) is not None:
+        return
+    run, amount = session.get_one(TaskRun, operation.run_id), operation.amount_minor or 0
+    fee = fee_of_bonus(session, run, amount)
+    assert_within(session, run, [Spend(amount_minor=amount, fee_minor=fee, worker_id=operation.worker_id)])

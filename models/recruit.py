@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import select, update
+from sqlalchemy import ARRAY, BigInteger, Uuid, func, literal, select, update
+from sqlalchemy.orm.attributes import set_committed_value
 
+from models.budget import Spend, assert_within, fees_of_places
 from models.clock import now
 from models.operation import Operation, State
 from models.plan import AT_ONCE, FALLEN, Intent, plan, session_of
 from models.session import UNSEEN
 from models.status import IllegalMoveError, UnitStatus
-from models.task_run import TaskRun
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.orm import Session
 
+    from models.task_run import TaskRun
     from models.unit import Unit
 
 OFFERS = ("draft", "publish", "launch", "resume")
@@ -35,6 +37,7 @@ def launch(run: TaskRun, units: Sequence[Unit], after_id: UUID | None = None) ->
 
     Raises:
         IllegalMoveError: the run is expired.
+        BudgetError: the new places would go beyond the run's budget or a limit of the account.
     """
     session = session_of(run)
     # Whoever launches units of this run at the same moment waits here, and then sees their places.
@@ -43,13 +46,7 @@ def launch(run: TaskRun, units: Sequence[Unit], after_id: UUID | None = None) ->
         raise IllegalMoveError(f"Run {run.name!r} is expired: more places would open its study again.")
     _see_places(session, [unit for unit in units if unit.place is None])
     new = [unit for unit in units if unit.place is None]
-    grown = (
-        update(TaskRun).where(TaskRun.id == run.id).values(places=TaskRun.places + len(new)).returning(TaskRun.places)
-    )
-    first = session.scalars(grown).one() - len(new)
-    for offset, unit in enumerate(new, start=1):
-        unit.place = first + offset
-    session.flush()
+    _place(session, run, new)
     return plan(
         session,
         [
@@ -65,6 +62,25 @@ def launch(run: TaskRun, units: Sequence[Unit], after_id: UUID | None = None) ->
             for unit in units
         ],
     )
+
+
+def _place(session: Session, run: TaskRun, units: Sequence[Unit]) -> None:
+    """Give the units the next places, which reserves their pay, if that is within the budget."""
+    if not units:
+        return
+    places = range(run.places + 1, run.places + len(units) + 1)
+    fees = fees_of_places(session, run, places)
+    spends = [Spend(amount_minor=unit.pay_minor, fee_minor=fee) for unit, fee in zip(units, fees, strict=True)]
+    assert_within(session, run, spends)
+    run.places = places[-1]
+    session.flush()
+    columns = literal([unit.id for unit in units], ARRAY(Uuid)), literal([*places], ARRAY(BigInteger))
+    given = func.unnest(*columns).table_valued("unit", "place").render_derived()
+    table = type(units[0])
+    placed = update(table).where(table.id == given.c.unit).values(place=given.c.place)
+    session.execute(placed, execution_options=UNSEEN)
+    for unit, place in zip(units, places, strict=True):
+        set_committed_value(unit, "place", place)
 
 
 def _see_places(session: Session, units: Sequence[Unit]) -> None:

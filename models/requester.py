@@ -4,10 +4,13 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, UniqueConstraint, text
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy import CheckConstraint, UniqueConstraint, select, text
+from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from models import ledger
 from models.base import Base, vendor_classes
+from models.posting import Posting
+from models.spend_limit import Scope, SpendLimit
 
 
 class Requester(Base):
@@ -37,3 +40,19 @@ class Requester(Base):
     """Requests per second that the vendor has been seen to bear; learned, shared by the fleet."""
     tokens: Mapped[float] = mapped_column(server_default="1")
     tokens_at: Mapped[datetime] = mapped_column(server_default=text("crowdops_now()"))
+
+    def get_total_spend(self) -> int:
+        """What was paid through this account, in minor units, fees and bonuses included."""
+        return ledger.spent(self._session(), Posting.requester_id == self.id)
+
+    def get_available_budget(self) -> int | None:
+        """What may still be committed within the account's limit, in minor units; None where it has none."""
+        session = self._session()
+        mine = (SpendLimit.requester_id == self.id, SpendLimit.scope == Scope.ACCOUNT)
+        limit = session.scalars(select(SpendLimit.amount_minor).where(*mine)).one_or_none()
+        return None if limit is None else limit - ledger.committed(session, Posting.requester_id == self.id)
+
+    def _session(self) -> Session:
+        from models.plan import session_of  # noqa: PLC0415 - operations know their requester
+
+        return session_of(self)

@@ -6,7 +6,10 @@ from uuid import UUID
 from sqlalchemy import CheckConstraint, ForeignKey, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
+from models import ledger
 from models.base import Base
+from models.plan import session_of
+from models.posting import Posting
 from models.requester import Requester
 from models.task import Task
 
@@ -20,6 +23,10 @@ class TaskRun(Base):
         UniqueConstraint("page_key"),
         CheckConstraint("pay_minor > 0", name="pay_positive"),
         CheckConstraint("budget_minor >= 0", name="budget_not_negative"),
+        CheckConstraint(
+            "(quoted_minor IS NULL) = (quoted_places IS NULL) AND quoted_minor >= 0 AND quoted_places > 0",
+            name="quote_whole",
+        ),
     )
 
     task_id: Mapped[UUID] = mapped_column(ForeignKey("task.id"))
@@ -34,6 +41,10 @@ class TaskRun(Base):
     pay_minor: Mapped[int]
     currency: Mapped[str]
     budget_minor: Mapped[int]
+    """The most that may be committed, fees included."""
+    quoted_minor: Mapped[int | None]
+    """What the vendor said that `quoted_places` cost, fees included: fees are estimated from it."""
+    quoted_places: Mapped[int | None]
     sandbox: Mapped[bool]
     places: Mapped[int] = mapped_column(server_default="0")
     """How many places were asked of the vendor so far; it only grows."""
@@ -56,3 +67,11 @@ class TaskRun(Base):
 
     task: Mapped[Task] = relationship()
     requester: Mapped[Requester] = relationship()
+
+    def get_total_spend(self) -> int:
+        """What was paid for this run, in minor units, fees and bonuses included."""
+        return ledger.spent(session_of(self), Posting.run_id == self.id)
+
+    def get_available_budget(self) -> int:
+        """What may still be committed of this run's budget, in minor units; below 0 where more people worked."""
+        return self.budget_minor - ledger.committed(session_of(self), Posting.run_id == self.id)

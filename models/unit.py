@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy import CheckConstraint, ColumnElement, ForeignKey, Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
 
-from models import recruit
+from models import ledger, recruit
 from models.assignment import Assignment
 from models.base import Base, by_value, vendor_classes
 from models.identity import unit_id
@@ -73,6 +73,12 @@ class Unit(Base):
         if self.agent_id is not None:
             raise IllegalMoveError(f"Agent {self.agent_id} has unit {self.id}, so it cannot be taken off the table.")
         self.status = UnitStatus.EXPIRED
+
+    def get_pay_amount(self) -> int:
+        """What this unit costs, in minor units, fees and relaunches included; 0 if nobody is paid for it."""
+        session = session_of(self)
+        session.flush()
+        return ledger.pay_of(session, self.id)
 
 
 def is_free() -> ColumnElement[bool]:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from hashlib import sha256
 from uuid import UUID
 
@@ -13,6 +13,7 @@ from models.assignment import Row
 from models.plan import ConflictError
 from models.status import IllegalMoveError
 from models.task_run import TaskRun
+from providers.contract import Quote
 from tasks.runs import Spec, write
 
 
@@ -74,8 +75,8 @@ def wanted(old: TaskRun, name: str) -> Wanted:
     return Wanted(spec, rows)
 
 
-def create(session: Session, old_id: UUID, seen: Wanted) -> tuple[TaskRun, bool]:
-    """Write the run that was `seen` to be wanted; one that follows already is returned as it is, with False.
+def create(session: Session, old_id: UUID, seen: Wanted, cost: Quote) -> tuple[TaskRun, bool]:
+    """Write the run that was `seen` to be wanted and costs so much; one that follows already is returned, with False.
 
     Raises:
         ConflictError: a run of this name exists with other content, or the old run is not as it was seen.
@@ -87,4 +88,5 @@ def create(session: Session, old_id: UUID, seen: Wanted) -> tuple[TaskRun, bool]
         return found, False
     if wanted(old, seen.spec.name) != seen:
         raise ConflictError(f"Work on run {old.name!r} came in at this very moment. Nothing was launched: try again.")
-    return write(session, old.requester, seen.spec, seen.rows)
+    spec = replace(seen.spec, quoted_minor=cost.total_minor, quoted_places=seen.places)
+    return write(session, old.requester, spec, seen.rows)

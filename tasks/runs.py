@@ -24,6 +24,12 @@ from models.task_run import TaskRun
 from models.unit import Unit, unit_row
 from providers import provider_class
 
+_SAME = (
+    *("name", "task_url", "pay_minor", "currency", "budget_minor", "quoted_minor", "quoted_places"),
+    *("args", "content_hash", "sandbox", "refill"),
+)
+"""What a run takes from its spec as it is."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spec:
@@ -41,6 +47,9 @@ class Spec:
     content_hash: str
     sandbox: bool
     refill: bool = False
+    quoted_minor: int | None = None
+    """What the vendor says `quoted_places` cost, fees included; without it, fees are counted as nothing."""
+    quoted_places: int | None = None
 
 
 def create(session: Session, requester: Requester, spec: Spec, rows: Sequence[dict[str, Any]]) -> tuple[TaskRun, bool]:
@@ -79,8 +88,7 @@ def _run_row(session: Session, key: UUID, requester: Requester, spec: Spec) -> d
     project, task = identity("project", spec.project), identity("task", spec.project, spec.task)
     session.execute(upsert(Project).values(id=project, name=spec.project).on_conflict_do_nothing())
     session.execute(upsert(Task).values(id=task, project_id=project, name=spec.task).on_conflict_do_nothing())
-    same = ("name", "task_url", "pay_minor", "currency", "budget_minor", "args", "content_hash", "sandbox", "refill")
-    return {name: getattr(spec, name) for name in same} | {
+    return {name: getattr(spec, name) for name in _SAME} | {
         "id": key,
         "page_key": token_urlsafe(16),
         "task_id": task,

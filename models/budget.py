@@ -1,0 +1,160 @@
+"""What may still be committed: money that somebody wants to commit goes in; nothing, or a refusal with the figures.
+
+Whoever plans spending waits here for whoever else does, so that two who plan at once cannot both take the rest.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sqlalchemy import BigInteger, func, literal, select
+from sqlalchemy.dialects.postgresql import insert
+
+from models import ledger
+from models.money import shown
+from models.posting import Posting
+from models.requester import Requester
+from models.spend_limit import Scope, SpendLimit
+from models.task_run import TaskRun
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from uuid import UUID
+
+    from sqlalchemy.orm import Session
+
+_MEANING = {
+    Scope.ACCOUNT: "the account's limit",
+    Scope.RUN: "the account's limit for a run",
+    Scope.WORKER: "the account's limit for a worker",
+    Scope.DAY: "the account's limit for a day (UTC)",
+    Scope.OPERATION: "the account's limit for a single payment",
+}
+
+
+class BudgetError(Exception):
+    """More would be committed than may be; nothing was planned."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spend:
+    """One payment that is wanted, in minor units of its run's currency. A bonus names its worker."""
+
+    amount_minor: int
+    fee_minor: int = 0
+    worker_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """One limit with what counts against it."""
+
+    name: str
+    limit: int
+    committed: int
+    asked: int
+
+
+def assert_within(session: Session, run: TaskRun, wanted: Sequence[Spend]) -> None:
+    """Refuse to commit more than the run's budget and the account's limits allow.
+
+    To be called in the transaction that plans the payments, before they are written; the run and the limits stay locked
+    until it ends. What is planned already must not be asked for again: it counts as committed.
+
+    Raises:
+        BudgetError: with the limit, what is committed, and what was asked.
+    """
+    if not wanted:
+        return
+    session.flush()
+    locked = select(TaskRun.budget_minor).where(TaskRun.id == run.id).with_for_update(key_share=True)
+    budget = session.scalars(locked).one()
+    limits = _locked_limits(session, run)
+    asked = sum(spend.amount_minor + spend.fee_minor for spend in wanted)
+    committed = ledger.committed(session, Posting.run_id == run.id)
+    _check(run, _Case(f"the budget of run {run.name!r}", budget, committed, asked))
+    for limit in limits:
+        if limit.currency != run.currency:
+            raise BudgetError(
+                f"Run {run.name!r} pays in {run.currency}, but {_MEANING[limit.scope]} is in {limit.currency}. "
+                "Nothing was planned: set the limit in the currency that the account pays in."
+            )
+        for case in _cases(session, run, limit, wanted):
+            _check(run, case)
+
+
+def fee_of_bonus(session: Session, run: TaskRun, amount_minor: int) -> int:
+    """What the vendor takes on top of a bonus, estimated from what it quoted for the run; 0 without a quote."""
+    quote = (run.quoted_minor, run.quoted_places, run.pay_minor, amount_minor)
+    fee = func.fee_of_bonus(*(literal(part, BigInteger) for part in quote), type_=BigInteger)
+    return session.scalars(select(fee)).one()
+
+
+def fees_of_places(session: Session, run: TaskRun, places: range) -> Sequence[int]:
+    """The same for each of the run's places with these numbers, which follow each other."""
+    number = func.generate_series(places[0], places[-1], type_=BigInteger).column_valued("place")
+    quote = (run.quoted_minor, run.quoted_places, run.pay_minor)
+    fee = func.fee_of_place(*(literal(part, BigInteger) for part in quote), number, type_=BigInteger)
+    return session.scalars(select(fee).order_by(number)).all()
+
+
+def _locked_limits(session: Session, run: TaskRun) -> Sequence[SpendLimit]:
+    """The account's limits; they are held, and nobody sets another one meanwhile (see `set_limit`)."""
+    session.execute(
+        select(Requester.id).where(Requester.id == run.requester_id).with_for_update(read=True, key_share=True)
+    )
+    limits = select(SpendLimit).where(SpendLimit.requester_id == run.requester_id).order_by(SpendLimit.scope)
+    return session.scalars(limits.with_for_update(), execution_options={"populate_existing": True}).all()
+
+
+def _cases(session: Session, run: TaskRun, limit: SpendLimit, wanted: Sequence[Spend]) -> Iterator[_Case]:
+    name, most = _MEANING[limit.scope], limit.amount_minor
+    of_account = (Posting.requester_id == run.requester_id, Posting.currency == limit.currency)
+    asked = sum(spend.amount_minor + spend.fee_minor for spend in wanted)
+    match limit.scope:
+        case Scope.ACCOUNT:
+            yield _Case(name, most, ledger.committed(session, *of_account), asked)
+        case Scope.RUN:
+            yield _Case(name, most, ledger.committed(session, Posting.run_id == run.id), asked)
+        case Scope.DAY:
+            yield _Case(name, most, ledger.committed_today(session, run.requester_id, limit.currency), asked)
+        case Scope.OPERATION:
+            yield _Case(name, most, 0, max(spend.amount_minor for spend in wanted))
+        case Scope.WORKER:
+            yield from _of_workers(session, run, limit, wanted)
+
+
+def _of_workers(session: Session, run: TaskRun, limit: SpendLimit, wanted: Sequence[Spend]) -> Iterator[_Case]:
+    """A case for each worker who is named; who takes a unit is not known when it is launched."""
+    workers = {spend.worker_id for spend in wanted if spend.worker_id is not None}
+    had = ledger.of_workers(session, run.requester_id, workers)
+    for worker in sorted(workers):
+        asked = sum(spend.amount_minor for spend in wanted if spend.worker_id == worker)
+        yield _Case(f"{_MEANING[Scope.WORKER]} ({worker})", limit.amount_minor, had.get(worker, 0), asked)
+
+
+def _check(run: TaskRun, case: _Case) -> None:
+    if case.committed + case.asked <= case.limit:
+        return
+    limit, committed, asked = (shown(minor, run.currency) for minor in (case.limit, case.committed, case.asked))
+    raise BudgetError(
+        f"This would go beyond {case.name}: that is {limit}, {committed} of it is committed, and {asked} more is asked "
+        "for. Nothing was planned: ask for less, or see `crowdops ledger show` and `crowdops requester limit`."
+    )
+
+
+def set_limit(session: Session, requester: Requester, scope: Scope, amount_minor: int, currency: str) -> None:
+    """Set one limit of an account, in place of the one before; whoever is planning spending is waited for."""
+    session.get_one(Requester, requester.id, with_for_update=True)
+    values = {"requester_id": requester.id, "scope": scope, "amount_minor": amount_minor, "currency": currency}
+    key = ("requester_id", "scope")
+    changed = {name: values[name] for name in ("amount_minor", "currency")}
+    session.execute(insert(SpendLimit).values(values).on_conflict_do_update(index_elements=key, set_=changed))
+
+
+def drop_limit(session: Session, requester: Requester, scope: Scope) -> None:
+    """Let an account commit as much as it likes in this respect."""
+    of = (SpendLimit.requester_id == requester.id, SpendLimit.scope == scope)
+    for limit in session.scalars(select(SpendLimit).where(*of).with_for_update()):
+        session.delete(limit)
