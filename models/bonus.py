@@ -5,11 +5,14 @@ The key is part of what a bonus is: the same again is the same bonus, and a seco
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
+from models import budget
+from models.budget import Spend
 from models.operation import FINAL, Operation
 from models.plan import AT_ONCE, DEFAULT_KEY, Intent, plan
 from models.status import AGENT_LIVE, IllegalMoveError
@@ -55,13 +58,42 @@ def pay(session: Session, wanted: Sequence[Bonus]) -> list[Operation]:
     Raises:
         ValueError: a sum, a reason or a key is none; nothing is planned.
         IllegalMoveError: somebody is still at work; nothing is planned.
+        BudgetError: a limit does not allow it; nothing is planned.
         ConflictError: a key was used before for another sum or reason.
     """
     for one in wanted:
         if problem := one.problem():
             raise (IllegalMoveError if one.agent.status in AGENT_LIVE else ValueError)(problem.capitalize() + ".")
     approvals = _approvals(session, [one.agent.id for one in wanted])
-    return plan(session, [_intent(one, approvals.get(one.agent.id)) for one in wanted])
+    intents = [_intent(one, approvals.get(one.agent.id)) for one in wanted]
+    _assert_within(session, wanted, intents)
+    return plan(session, intents)
+
+
+def _assert_within(session: Session, wanted: Sequence[Bonus], intents: Sequence[Intent]) -> None:
+    """Hold what is new against the limits; whoever plans for the same runs waits, and then sees it."""
+    runs = {one.agent.task_run_id: one.agent.task_run for one in wanted}
+    for _, run in sorted(runs.items()):
+        session.refresh(run, ["budget_minor"], with_for_update={"key_share": True})
+    there = _there(session, [intent.id for intent in intents])
+    new: dict[UUID, list[Bonus]] = defaultdict(list)
+    for one, intent in zip(wanted, intents, strict=True):
+        if intent.id not in there:
+            new[one.agent.task_run_id].append(one)
+    for run_id, bonuses in sorted(new.items()):
+        fees = budget.fees_of_bonuses(session, runs[run_id], [one.amount_minor for one in bonuses])
+        spends = [
+            Spend(amount_minor=one.amount_minor, fee_minor=fee, worker_id=one.agent.worker_id)
+            for one, fee in zip(bonuses, fees, strict=True)
+        ]
+        budget.assert_within(session, runs[run_id], spends)
+
+
+def _there(session: Session, ids: Sequence[UUID]) -> set[UUID]:
+    found: set[UUID] = set()
+    for start in range(0, len(ids), AT_ONCE):
+        found |= set(session.scalars(select(Operation.id).where(Operation.id.in_(ids[start : start + AT_ONCE]))))
+    return found
 
 
 def _intent(one: Bonus, after_id: UUID | None) -> Intent:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import BigInteger, func, literal, select
+from sqlalchemy import ARRAY, BigInteger, func, literal, select
 from sqlalchemy.dialects.postgresql import insert
 
 from models import ledger
@@ -84,11 +84,13 @@ def assert_within(session: Session, run: TaskRun, wanted: Sequence[Spend]) -> No
             _check(run, case)
 
 
-def fee_of_bonus(session: Session, run: TaskRun, amount_minor: int) -> int:
-    """What the vendor takes on top of a bonus, estimated from what it quoted for the run; 0 without a quote."""
-    quote = (run.quoted_minor, run.quoted_places, run.pay_minor, amount_minor)
-    fee = func.fee_of_bonus(*(literal(part, BigInteger) for part in quote), type_=BigInteger)
-    return session.scalars(select(fee)).one()
+def fees_of_bonuses(session: Session, run: TaskRun, amounts: Sequence[int]) -> Sequence[int]:
+    """What the vendor takes on top of each bonus, estimated from what it quoted for the run; 0 without a quote."""
+    rows = func.unnest(literal(list(amounts), ARRAY(BigInteger))).table_valued("amount", with_ordinality="n")
+    quote = (run.quoted_minor, run.quoted_places, run.pay_minor)
+    sums = rows.render_derived()
+    fee = func.fee_of_bonus(*(literal(part, BigInteger) for part in quote), sums.c.amount, type_=BigInteger)
+    return session.scalars(select(fee).order_by(sums.c.n)).all()
 
 
 def fees_of_places(session: Session, run: TaskRun, places: range) -> Sequence[int]:

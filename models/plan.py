@@ -145,11 +145,12 @@ def _again(session: Session, operation: Operation, after_id: UUID | None) -> Ope
 
 def _assert_paid(session: Session, operation: Operation, again: Intent) -> None:
     """What was refused gave its money back to the budget, so it is asked for again, once."""
-    from models.budget import Spend, assert_within, fee_of_bonus  # noqa: PLC0415 - runs have verbs, which need this module
-    from models.task_run import TaskRun  # noqa: PLC0415 - likewise
+    from models.agent import Agent  # noqa: PLC0415 - an agent's verbs need this module
+    from models.budget import Spend, assert_within, fees_of_bonuses  # noqa: PLC0415 - likewise
 
-    if operation.kind != "bonus" or operation.run_id is None or session.get(Operation, again.id) is not None:
+    agent = session.get(Agent, operation.agent_id) if operation.kind == "bonus" else None
+    if agent is None or session.get(Operation, again.id) is not None:
         return
-    run, amount = session.get_one(TaskRun, operation.run_id), operation.amount_minor or 0
-    fee = fee_of_bonus(session, run, amount)
-    assert_within(session, run, [Spend(amount_minor=amount, fee_minor=fee, worker_id=operation.worker_id)])
+    run, amount = agent.task_run, operation.amount_minor or 0
+    (fee,) = fees_of_bonuses(session, run, [amount])
+    assert_within(session, run, [Spend(amount_minor=amount, fee_minor=fee, worker_id=agent.worker_id)])

@@ -26,7 +26,7 @@ from models.tick import take
 from providers import account_of, provider_for
 from providers.contract import CrowdProvider
 from providers.errors import ProviderError
-from tasks import engine, pacing, reconcile
+from tasks import balance, engine, pacing, reconcile
 from tasks.celery import app
 from tasks.payments import Bonus, compare
 from tasks.rows import to_requests
@@ -78,6 +78,8 @@ def audit_account(account_id: UUID) -> None:
         read = {row.id: one for row, one in zip(rows, shown, strict=True) if not isinstance(one, ProviderError)}
         doubtful = _compare(account_id, read)
         _take_evidence(provider, doubtful)
+        if (there := provider.holdings()) is not None:
+            balance.look(account_id, there)
         if failed := [one for one in shown if isinstance(one, ProviderError)]:
             raise failed[0]
 
