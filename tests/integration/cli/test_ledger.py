@@ -79,7 +79,7 @@ def test_money_in_two_currencies_is_not_added_up(crowdops, run):
     assert run
     with transaction() as session:
         session.execute(text("SET LOCAL session_replication_role = replica"))
-        session.execute(text("UPDATE posting SET currency = 'USD' WHERE kind = 'settle'"))
+        session.execute(text("UPDATE posting SET currency = 'USD' WHERE kind = 'reserve' AND fee_minor = 34"))
     assert "There is money in GBP and in USD" in crowdops("ledger", "show", "run", code=1)
 
 
