@@ -13,6 +13,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from cli import daemon, postgres, valkey
 from cli.place import ServerError
 from models.budget import BudgetError
+from models.ledger import MixedCurrencyError
 from models.plan import ConflictError
 from models.qualification import UnknownQualificationError
 from models.settings import SettingsError, settings
@@ -47,7 +48,7 @@ class Told(NamedTuple):
 
 
 _CODES: tuple[tuple[tuple[type[Exception], ...], int], ...] = (
-    ((FailedError, ProviderError), 1),
+    ((FailedError, MixedCurrencyError, ProviderError), 1),
     ((InputError, BudgetError, ConflictError, IllegalMoveError, SettingsError), 2),
     ((UnknownNameError, UnknownProviderError, UnknownQualificationError), 3),
     ((ServerError, OperationalError, InterfaceError, BrokerDownError, RedisError), 4),

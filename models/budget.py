@@ -5,6 +5,7 @@ Whoever plans spending waits here for whoever else does, so that two who plan at
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -129,11 +130,13 @@ def _cases(session: Session, run: TaskRun, limit: SpendLimit, wanted: Sequence[S
 
 def _of_workers(session: Session, run: TaskRun, limit: SpendLimit, wanted: Sequence[Spend]) -> Iterator[_Case]:
     """A case for each worker who is named; who takes a unit is not known when it is launched."""
-    workers = {spend.worker_id for spend in wanted if spend.worker_id is not None}
-    had = ledger.of_workers(session, run.requester_id, workers)
-    for worker in sorted(workers):
-        asked = sum(spend.amount_minor for spend in wanted if spend.worker_id == worker)
-        yield _Case(f"{_MEANING[Scope.WORKER]} ({worker})", limit.amount_minor, had.get(worker, 0), asked)
+    asked: Counter[UUID] = Counter()
+    for spend in wanted:
+        if spend.worker_id is not None:
+            asked[spend.worker_id] += spend.amount_minor
+    had = ledger.of_workers(session, run.requester_id, asked)
+    for worker, amount in asked.items():
+        yield _Case(_MEANING[Scope.WORKER], limit.amount_minor, had.get(worker, 0), amount)
 
 
 def _check(run: TaskRun, case: _Case) -> None:

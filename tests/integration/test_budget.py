@@ -192,7 +192,7 @@ def test_the_limit_for_a_worker_counts_what_they_have_and_may_get(scene):
     (agent,) = scene.all(Agent)
     limit(scene, Scope.WORKER, 200)
     pay(scene, run, 50)
-    with pytest.raises(BudgetError, match=r"a worker .*GBP 2\.00, GBP 1\.70 of it is committed, and GBP 0\.31"):
+    with pytest.raises(BudgetError, match=r"a worker: that is GBP 2\.00, GBP 1\.70 of it is committed, and GBP 0\.31"):
         ask(scene, run, 31, agent.worker_id)
     ask(scene, run, 30, agent.worker_id)
     scene.approve(run)

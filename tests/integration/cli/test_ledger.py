@@ -75,6 +75,14 @@ def test_a_check_fails_with_every_violation_and_what_to_do(capsys, run):
     }
 
 
+def test_money_in_two_currencies_is_not_added_up(crowdops, run):
+    assert run
+    with transaction() as session:
+        session.execute(text("SET LOCAL session_replication_role = replica"))
+        session.execute(text("UPDATE posting SET currency = 'USD' WHERE kind = 'reserve' AND fee_minor = 34"))
+    assert "There is money in GBP and in USD" in crowdops("ledger", "show", "run", code=1)
+
+
 def test_postings_are_written_as_lines_of_json_or_as_csv_that_no_spreadsheet_runs(crowdops, scene, run, tmp_path):
     scene.plan(1, "=cmd()")
     lines = [json.loads(line) for line in crowdops("ledger", "export", "--run", "run").splitlines()]
