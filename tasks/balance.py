@@ -43,8 +43,8 @@ def look(account_id: UUID, there: Quote) -> None:
             _begin(session, account_id, last, there, paid)
             return
         gap = (last.total_minor - there.total_minor) - (paid.total_minor - last.paid_minor)
-        # A fee is quoted in fractions and rounded with each payment.
-        if gap <= _on_its_way(session, account_id) + (paid.payments - last.payments):
+        # Fees are fractions: they are rounded with each payment, and once more in the balance.
+        if gap <= 1 + _on_its_way(session, account_id) + (paid.payments - last.payments):
             _begin(session, account_id, last, there, paid)
         elif session.scalar(select(last.created_at < after(-settings().timing.shown_after))):
             _report(session, account_id, there.currency, gap)

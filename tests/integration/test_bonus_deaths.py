@@ -10,6 +10,7 @@ import pytest
 
 from models.clock import stopwatch
 from models.operation import FINAL, State
+from models.settings import settings
 from tests.integration import doomed
 from tests.integration.test_bonus import PAY, paid, pay, rest, run
 
@@ -25,7 +26,7 @@ SENT = ("after_response", "after_record", "after_read")
 @pytest.fixture
 def worker(scene, tmp_path, timing):  # noqa: ARG001 - the scene's environment is the worker's too
     """A function that starts a worker with a failpoint, and returns it once it has come there."""
-    timing(http_deadline=0.8, soft_limit=1.5, hard_limit=2, lease=LEASE, visibility=5, settle=4, pay_settle=8)
+    timing(http_deadline=0.8, soft_limit=1.5, hard_limit=2, lease=LEASE, visibility=5, settle=4, pay_settle=900)
     workers = []
 
     def start(failpoint):
@@ -48,7 +49,7 @@ _processes.set_forkserver_preload(["tests.integration.doomed"])
 
 
 def at(point, home, start, eventually):
-    """A worker that has come to its failpoint; one that was too slow to get there sent nothing, and another is tried."""
+    """A worker that has come to its failpoint; one that was too slow sent nothing, and another is tried."""
     for _ in range(5):
         process = start()
         eventually(lambda started=process: (home / f"failpoint-{point}").exists() or not started.is_alive(), 30)
@@ -68,7 +69,7 @@ def test_whatever_a_worker_does_at_any_point_a_bonus_is_paid_once_or_goes_to_a_p
         scene.send(*operations)
 
     def start():
-        scene.later(1)
+        scene.later(settings().timing.read_every)
         return worker(f"{point}:{action}")
 
     process = at(point, tmp_path, start, eventually)
