@@ -67,26 +67,26 @@ def _data(planned: Planned, costs: bonuses.Costs, *, dry_run: bool) -> dict[str,
     return {
         "dry_run": dry_run,
         "planned": len(planned.fresh),
-        "existing": Counter(row.state for row in planned.there),
+        "existing": Counter(planned.there.values()),
         "amount_minor": planned.amount_minor,
         "fee_minor": costs.fee_minor,
         "currency": planned.currency,
-        "operations": [row.id for row in planned.fresh],
+        "operations": planned.fresh,
     }
 
 
 def _told(planned: Planned, costs: bonuses.Costs, *, dry_run: bool) -> list[str]:
     many = console.counted(len(planned.fresh), "bonus")
     told = []
-    if planned.fresh and planned.currency:
+    if planned.fresh:
         amount, fee = (money.shown(sum_, planned.currency) for sum_ in (planned.amount_minor, costs.fee_minor))
         verb = "Would be planned" if dry_run else "Planned"
         told.append(f"{verb}: {many}, {amount} for workers and about {fee} of fees on top.")
     if planned.there:
-        states = console.cell(Counter(row.state for row in planned.there))
+        states = console.cell(Counter(planned.there.values()))
         told.append(f"There already: {console.counted(len(planned.there), 'bonus')} ({states}). Nothing was added.")
-    if fallen := [row for row in planned.there if row.state in FALLEN]:
-        told.append(f"What came to nothing is tried again by `crowdops ops retry`, such as {fallen[0].id}.")
+    if fallen := [key for key, state in planned.there.items() if state in FALLEN]:
+        told.append(f"What came to nothing is tried again by `crowdops ops retry`, such as {fallen[0]}.")
     if dry_run:
         told.append("Nothing was written, and nothing was sent.")
     return told

@@ -1,8 +1,9 @@
 """Bonuses as a person asks for them: options or a file go in; planned operations come out, with what they cost."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import UUID
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -15,9 +16,9 @@ from cli.work import Asked, held
 from models import bonus
 from models.agent import Agent
 from models.bonus import Bonus
-from models.operation import Operation
-from models.requester import Requester
+from models.operation import Operation, State
 from providers import account_of, provider_for
+from providers.contract import Account
 from providers.errors import ProviderError, RejectedError
 
 __all__ = ["Asked", "Costs", "Planned", "choose", "cost", "plan"]
@@ -33,18 +34,14 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """What is new and what was there; `amount_minor` is what the new ones come to."""
+    """What is new and what was there; `amount_minor` is what the new ones come to, in minor units of `currency`."""
 
-    requester: Requester | None
+    account: Account
     sandbox: bool
-    currency: str | None
-    fresh: Sequence[Operation]
-    there: Sequence[Operation]
-
-    @property
-    def amount_minor(self) -> int:
-        """The sum of what is new, in minor units."""
-        return sum(row.amount_minor or 0 for row in self.fresh)
+    currency: str
+    amount_minor: int
+    fresh: Sequence[UUID]
+    there: Mapping[UUID, State]
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,13 +113,15 @@ def plan(session: Session, pieces: Sequence[Piece], file: Path | None) -> Planne
     if problems := list(_conflicts(pieces, before, file)):
         raise refusal(problems, OUTCOME)
     rows = bonus.pay(session, [piece.bonus for piece in pieces])
-    first = pieces[0].bonus.agent if pieces else None
+    fresh = [row for row in rows if (row.target, row.key) not in before]
+    first = pieces[0].bonus.agent
     return Planned(
-        first.requester if first else None,
-        first.task_run.sandbox if first else False,
-        first.task_run.currency if first else None,
-        [row for row in rows if (row.target, row.key) not in before],
-        [row for row in rows if (row.target, row.key) in before],
+        account=account_of(first.requester),
+        sandbox=first.task_run.sandbox,
+        currency=first.task_run.currency,
+        amount_minor=sum(row.amount_minor or 0 for row in fresh),
+        fresh=[row.id for row in fresh],
+        there={row.id: row.state for row in rows if (row.target, row.key) in before},
     )
 
 
@@ -153,9 +152,9 @@ def cost(planned: Planned) -> Costs:
         InputError: the account has less, or the vendor refuses to say.
         FailedError: the vendor does not answer.
     """
-    if planned.requester is None or planned.currency is None or not planned.fresh:
+    if not planned.fresh:
         return Costs(0)
-    provider = provider_for(account_of(planned.requester), [planned.sandbox])
+    provider = provider_for(planned.account, [planned.sandbox])
     try:
         quote, balance = provider.quote(planned.amount_minor, planned.currency, 1), provider.balance()
     except RejectedError as error:

@@ -81,7 +81,9 @@ def counted(number: int, noun: str) -> str:
 
 
 def plural(noun: str) -> str:
-    """A noun for more than one: ``units``, ``discrepancies``."""
+    """A noun for more than one: ``units``, ``bonuses``, ``discrepancies``."""
+    if noun.endswith("s"):
+        return f"{noun}es"
     return f"{noun.removesuffix('y')}ies" if noun.endswith("cy") else f"{noun}s"
 
 

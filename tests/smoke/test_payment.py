@@ -55,7 +55,7 @@ def test_a_worker_killed_while_the_vendor_pays_leaves_one_payment(job, fleet, ow
     check(job)
     assert job.calls(PAY) == calls + 1
     (attempt,) = job.all(Attempt, Attempt.operation_ids.contains([rows[0].id]))
-    assert attempt.outcome is AttemptOutcome.LOST
+    job.until(lambda: job.get(Attempt, attempt.id).outcome is AttemptOutcome.LOST)
 
 
 def test_a_database_that_stops_between_a_payment_and_its_record_leaves_one_payment(job, fleet, owed):

@@ -155,8 +155,15 @@ def test_the_work_of_another_account_is_refused(crowdops, scene, agents, file):
 
 
 def test_more_than_the_account_has_is_refused_with_both_figures(crowdops, scene, agents):
+    scene.simulator.state.deposit -= int(scene.simulator.state.available()) - 100
+    told = crowdops("bonus", "pay", "--agent", agents[0].id, "--amount", "5", "--reason", "good", code=2)
+    assert "This costs GBP 7.00, fees included, but the account has GBP 1.00 left. Nothing was planned." in told
+    assert scene.operations("bonus") == []
+
+
+def test_more_than_the_run_may_spend_is_refused_with_the_figures(crowdops, scene, agents):
     told = crowdops("bonus", "pay", "--agent", agents[0].id, "--amount", "999999", "--reason", "good", code=2)
-    assert "This costs GBP 1,399,998.60, fees included, but the account has GBP" in told
+    assert "This would go beyond the budget of run 'run': that is GBP 1,000.00, GBP 3.60 of it is committed" in told
     assert scene.operations("bonus") == []
 
 
