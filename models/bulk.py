@@ -2,15 +2,15 @@
 
 from collections.abc import Collection, Sequence
 from typing import Any
-from uuid import UUID
 
-from sqlalchemy import ARRAY, ColumnElement, TableValuedAlias, Uuid, any_, func, literal
+from sqlalchemy import ARRAY, ColumnElement, TableValuedAlias, any_, func, literal
+from sqlalchemy.orm import QueryableAttribute
 from sqlalchemy.types import TypeEngine
 
 
-def among(column: Any, ids: Collection[UUID | None]) -> ColumnElement[bool]:  # noqa: ANN401 - a mapped column
-    """Whether a column is one of these ids."""
-    return column == any_(literal(list(ids), ARRAY(Uuid)))  # type: ignore[no-any-return] # of whatever a column is
+def among(column: QueryableAttribute[Any], values: Collection[Any]) -> ColumnElement[bool]:
+    """Whether a column is one of these values."""
+    return column == any_(literal(list(values), ARRAY(column.type)))
 
 
 def table(rows: Sequence[Sequence[Any]], **columns: type[TypeEngine[Any]]) -> TableValuedAlias:

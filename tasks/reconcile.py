@@ -92,7 +92,8 @@ def reconcile_account(account_id: UUID, *, full: bool = False, completed: bool =
         LeaseError: another round of the account is under way.
         ProviderError: the vendor did not answer, or refused to speak of one run; what else was read is written.
     """
-    with lease.held(account_id) as keep:
+    with lease.held(account_id) as renew:
+        keep = lease.sparing(renew)
         with transaction() as session:
             account = account_of(session.get_one(Requester, account_id))
             mine = select(TaskRun.id).where(TaskRun.requester_id == account_id, _wanted(completed=completed))

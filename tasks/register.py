@@ -4,10 +4,10 @@ A submission takes a launched unit of its run; one that finds none left gets one
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from uuid import UUID
 
-from sqlalchemy import Row, Text, Uuid, literal, select
+from sqlalchemy import Row, Select, Text, Uuid, literal, select
 from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.dml import ReturningInsert
@@ -26,7 +26,7 @@ from tasks import engine
 from tasks.diff import Changes, Move, Strange
 from tasks.seating import Seat, place, seat, seat_beside, seated
 
-AgentRow = Row[UUID, AgentStatus, UUID | None]
+AgentRow = Row[UUID, str, AgentStatus, UUID | None]
 UnitRow = Row[UUID, UnitStatus, UUID | None, UUID]
 
 
@@ -78,25 +78,36 @@ def _agents(run: TaskRun, seen: Mapping[UUID, Observation], workers: Mapping[str
 
 def _advance(session: Session, run: TaskRun, moves: Sequence[Move]) -> bool:
     """Move agents that are still where the listing found them; an approval seen settles what wanted it."""
-    wanted = {agent_id(run.requester_id, move.submission): move for move in moves}
-    proven = [key for key, move in wanted.items() if move.new is AgentStatus.APPROVED and move.proves]
-    if proven:
-        engine.confirm(session, {operation_id: {} for operation_id in _approvals(session, proven)})
+    approved = [move.submission for move in moves if move.new is AgentStatus.APPROVED and move.proves]
+    if approved:
+        proven = _approvals(session, [agent_id(run.requester_id, submission) for submission in approved])
+        engine.confirm(session, {operation_id: {} for operation_id in proven})
     session.flush()
-    locked = select(Agent.id, Agent.status, Agent.unit_id).where(among(Agent.id, wanted)).order_by(Agent.id)
-    agents = session.execute(locked.with_for_update(key_share=True)).all()
-    _move(session, run, {agent: wanted[agent.id].new for agent in agents if agent.status is wanted[agent.id].old})
-    return all(agent.status in (wanted[agent.id].old, wanted[agent.id].new) for agent in agents)
+    wanted = {move.submission: move for move in moves}
+    found = [(agent, wanted[agent.submission]) for agent in session.execute(_held(run, wanted))]
+    _move(session, run, [(agent, move.new) for agent, move in found if agent.status is move.old])
+    return all(agent.status in (move.old, move.new) for agent, move in found)
 
 
-def _move(session: Session, run: TaskRun, agents: Mapping[AgentRow, AgentStatus]) -> None:
+def _held(run: TaskRun, submissions: Collection[str]) -> Select[UUID, str, AgentStatus, UUID | None]:
+    mine = (Agent.requester_id == run.requester_id, among(Agent.submission, submissions))
+    rows = select(Agent.id, Agent.submission, Agent.status, Agent.unit_id).where(*mine)
+    return rows.order_by(Agent.id).with_for_update(key_share=True)
+
+
+def _move(session: Session, run: TaskRun, moves: Sequence[tuple[AgentRow, AgentStatus]]) -> None:
     """Let agents, and the units that they have, be what the vendor shows; who gives one up makes room first."""
-    units = _units_of(session, agents)
-    back = {agent: new for agent, new in agents.items() if not UNIT_OF_AGENT[agent.status] and UNIT_OF_AGENT[new]}
-    staying = [agent for agent in agents if agent not in back]
-    moved = (_seats(session, run, agent, agents[agent], units.get(agent.unit_id)) for agent in staying)
-    place(session, [one for seats in moved for one in seats])
-    _bring_back(session, run, back)
+    units = _units_of(session, [agent for agent, _ in moves])
+    seats: list[Seat] = []
+    back: list[tuple[AgentRow, AgentStatus]] = []
+    for agent, new in moves:
+        if not UNIT_OF_AGENT[agent.status] and UNIT_OF_AGENT[new]:
+            back.append((agent, new))
+        else:
+            seats += _seats(session, run, agent, new, units.get(agent.unit_id))
+    place(session, seats)
+    if back:
+        _bring_back(session, run, back)
 
 
 def _units_of(session: Session, agents: Iterable[AgentRow]) -> dict[UUID | None, UnitRow]:
@@ -105,18 +116,23 @@ def _units_of(session: Session, agents: Iterable[AgentRow]) -> dict[UUID | None,
     return {unit.id: unit for unit in session.execute(mine)}
 
 
-def _bring_back(session: Session, run: TaskRun, agents: Mapping[AgentRow, AgentStatus]) -> None:
+def _bring_back(session: Session, run: TaskRun, moves: Sequence[tuple[AgentRow, AgentStatus]]) -> None:
     """Whose time was up gave the unit back, and gets it again; if somebody else has it, another of its assignment."""
-    own: dict[UUID, AgentRow] = {}
-    units = _units_of(session, agents)
-    for agent in agents:
-        if (unit := units.get(agent.unit_id)) is not None and _is_free(unit):
-            own.setdefault(unit.id, agent)
-    place(session, [seated(agent.id, agents[agent], unit) for unit, agent in own.items()])
-    others = {agent: new for agent, new in agents.items() if agent not in own.values()}
-    of = {agent.id: units[agent.unit_id].assignment_id for agent in others if agent.unit_id in units}
-    seat_beside(session, run, {agent.id: new for agent, new in others.items() if agent.id in of}, of)
-    seat(session, run, {agent.id: new for agent, new in others.items() if agent.id not in of})
+    units = _units_of(session, [agent for agent, _ in moves])
+    own: dict[UUID, Seat] = {}
+    beside: dict[UUID, AgentStatus] = {}
+    of: dict[UUID, UUID] = {}
+    without: dict[UUID, AgentStatus] = {}
+    for agent, new in moves:
+        if (unit := units.get(agent.unit_id)) is None:
+            without[agent.id] = new
+        elif _is_free(unit) and unit.id not in own:
+            own[unit.id] = seated(agent.id, new, unit.id)
+        else:
+            beside[agent.id], of[agent.id] = new, unit.assignment_id
+    place(session, list(own.values()))
+    seat_beside(session, run, beside, of)
+    seat(session, run, without)
 
 
 def _seats(session: Session, run: TaskRun, agent: AgentRow, new: AgentStatus, unit: UnitRow | None) -> list[Seat]:
