@@ -13,7 +13,9 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
+from multiprocessing import get_context
 from pathlib import Path
 from uuid import UUID
 
@@ -25,11 +27,11 @@ from models import migrations
 from models.requester import Requester
 from models.session import engine, transaction
 from models.settings import settings
-from models.task_run import TaskRun
 from providers import account_of, http, provider_class, provider_of
 from tasks import reconcile, runs
 
 SIZES = (1_000, 10_000, 100_000)
+BARE, FULL = "bare listing", "quiet, full"
 
 
 @contextmanager
@@ -77,9 +79,9 @@ class Meter:
 
 
 def make_run(size: int) -> UUID:
-    """A run of so many launched units."""
+    """An account, with a run of so many launched units."""
     spec = runs.Spec(
-        name=f"bench {size}", project="bench", task="bench", task_url="https://example.org/", pay_minor=10,
+        name="bench", project="bench", task="bench", task_url="https://example.org/", pay_minor=10,
         currency="GBP", budget_minor=10**9, units_per_assignment=1, content_hash="", sandbox=True,
         args={
             "title": "b", "description": "b", "estimated_minutes": 1, "maximum_minutes": None,
@@ -96,32 +98,38 @@ def make_run(size: int) -> UUID:
         run.facts = {"study_id": STUDY}
         session.execute(text("UPDATE unit SET status = 'launched' WHERE task_run_id = :run"), {"run": run.id})
         session.execute(text("UPDATE operation SET state = 'confirmed' WHERE run_id = :run"), {"run": run.id})
-        return run.id
+        return row.id
 
 
-def rounds(size: int, url: str) -> Iterator[tuple[str, tuple[int, int, float, float]]]:
-    """Each kind of round, measured."""
-    run = make_run(size)
+def measured(account_id: UUID, name: str) -> str:
+    """One round in this process, which did nothing else before but a bare listing."""
+    provider_class("prolific")
     with transaction() as session:
-        account = account_of(session.get_one(Requester, session.get_one(TaskRun, run).requester_id))
+        account = account_of(session.get_one(Requester, account_id))
     provider, meter = provider_of(account), Meter()
 
     def bare() -> None:
         for _ in provider.observe({"study_id": STUDY}):
             pass
 
-    def look(*, full: bool = False) -> None:
-        reconcile.reconcile_run(account, run, full=full)
+    def look() -> None:
+        reconcile.reconcile_account(account_id, full=name == FULL)
 
-    bare()
-    yield "bare listing", meter.measure(bare)
-    yield "all are new", meter.measure(look)
-    yield "quiet", meter.measure(look)
-    yield "quiet, full", meter.measure(lambda: look(full=True))
-    change(url, "AWAITING REVIEW", size // 100)
-    yield "1 % moved", meter.measure(look)
-    change(url, "AWAITING REVIEW", size)
-    yield "the rest moved", meter.measure(look)
+    *_, floor = meter.measure(bare)
+    calls, rows, seconds, used = meter.measure(bare if name == BARE else look)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return f"{name:<15} {calls:>6,} {rows:>8,} {seconds:>8.2f} {used:>8.2f} {used / floor:>7.2f} {peak:>5.0f}"
+
+
+def table(size: int, url: str) -> None:
+    """The lines of one size, each from a process of its own."""
+    moved = {"1 % moved": size // 100, "the rest moved": size}
+    with ProcessPoolExecutor(1, get_context("spawn"), max_tasks_per_child=1) as processes:
+        account = processes.submit(make_run, size).result()
+        for name in (BARE, "all are new", "quiet", FULL, *moved):
+            if name in moved:
+                change(url, "AWAITING REVIEW", moved[name])
+            say(f"{size:>11,}  {processes.submit(measured, account, name).result()}")
 
 
 def main() -> None:
@@ -134,22 +142,12 @@ def main() -> None:
         with embedded():
             migrations.upgrade()
             say(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
-            say(f"{'submissions':>11}  {'round':<15} {'calls':>6} {'rows':>8} {'s':>8} {'CPU s':>8} {'x bare':>7} MB")
+            named = ("round", "calls", "rows", "s", "CPU s", "x bare", "MB")
+            say("submissions  {:<15} {:>6} {:>8} {:>8} {:>8} {:>7} {:>5}".format(*named))
             for size in sizes:
                 with vendor(size) as url:
                     os.environ["CROWDOPS_PROLIFIC_URL"] = url
-                    settings.cache_clear()
                     table(size, url)
-
-
-def table(size: int, url: str) -> None:
-    """The lines of one size."""
-    floor = 0.0
-    for name, (calls, rows, seconds, used) in rounds(size, url):
-        floor = floor or used
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        figures = f"{calls:>6,} {rows:>8,} {seconds:>8.2f} {used:>8.2f} {used / floor:>7.2f} {peak:.0f}"
-        say(f"{size:>11,}  {name:<15} {figures}")
 
 
 def say(line: str) -> None:

@@ -26,12 +26,13 @@ class Listing:
             return {**Counter(self.words), "TOTAL": len(self.words)}
         if path.endswith(f"/studies/{STUDY}/"):
             return {"id": STUDY, "status": "ACTIVE", "total_available_places": len(self.words)}
-        page = int(query["page"][0])
+        start = (int(query["page"][0]) - 1) * PAGE
         rows = [
             {"id": f"{number:024x}", "participant_id": f"{number:024d}", "status": word}
-            for number, word in list(enumerate(self.words))[(page - 1) * PAGE : page * PAGE]
+            for number, word in enumerate(self.words[start : start + PAGE], start)
         ]
-        return {"results": rows, "_links": {"next": {"href": "more" if page * PAGE < len(self.words) else None}}}
+        more = start + PAGE < len(self.words)
+        return {"results": rows, "_links": {"next": {"href": "more" if more else None}}}
 
 
 class Server(ThreadingHTTPServer):
@@ -50,6 +51,8 @@ class Handler(BaseHTTPRequestHandler):
     """One connection."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    """Head and body leave in two parts, and the second must not wait for the first to be acknowledged."""
     server: Server
 
     def do_GET(self) -> None:

@@ -22,7 +22,7 @@ from models.unit import Unit, is_free
 from providers import account_of, provider_class, provider_for
 from providers.contract import CrowdProvider, Observation
 from providers.errors import RejectedError
-from tasks import register
+from tasks import listing, register
 from tasks.diff import diff
 
 AT_WORK = AGENT_LIVE | {AgentStatus.TIMEOUT, AgentStatus.COMPLETED}
@@ -113,7 +113,7 @@ def _others(run_id: UUID) -> dict[str, AgentStatus] | None:
     with transaction() as session:
         if session.scalar(select(exists().where(Unit.task_run_id == run_id, is_free()))):
             return None
-        return dict(session.execute(select(Agent.submission, Agent.status).where(Agent.task_run_id == run_id)).all())
+    return listing.held(run_id)
 
 
 def _assert_at_work(seen: Observation, worker: str) -> None:

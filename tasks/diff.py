@@ -3,12 +3,15 @@
 A stale page never undoes a decision, and what cannot be explained is named, not written.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from models.discrepancy import Finding
-from models.status import AGENT_MOVES, AgentStatus
+from models.status import AGENT_MOVES, UNIT_OF_AGENT, AgentStatus
 from providers.contract import Observation
+
+Row = TypeVar("Row")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,8 @@ class Changes:
     strange: list[Strange] = field(default_factory=list)
 
 
+PORTION = 2000
+"""Changes that are written at once."""
 _AT_WORK = (AgentStatus.NONE, AgentStatus.ACCEPTED, AgentStatus.ONBOARDING, AgentStatus.WAITING, AgentStatus.IN_TASK)
 _DECIDED = (AgentStatus.APPROVED, AgentStatus.SOFT_REJECTED, AgentStatus.REJECTED)
 
@@ -52,17 +57,41 @@ def _progress(status: AgentStatus) -> int:
 
 
 def diff(known: Mapping[str, AgentStatus], seen: Iterable[Observation]) -> Changes:
-    """What changed, given the status of every submission that we know; a repeated row counts once, the last wins."""
+    """What changed, given the status of every submission that we know; a repeated row counts once, the last wins.
+
+    Rows that tell nothing new are not kept, so `seen` may be of any length.
+    """
+    news: dict[str, Observation] = {}
+    for row in seen:
+        if row.status is not None and row.status == known.get(row.submission_id):
+            news.pop(row.submission_id, None)
+        else:
+            news[row.submission_id] = row
     changes = Changes()
-    for submission, row in {row.submission_id: row for row in seen}.items():
+    for submission, row in news.items():
         old = known.get(submission)
         if row.status is None:
             _unmapped(changes, row)
         elif old is None:
             changes.new.append(row)
-        elif row.status != old:
+        else:
             _moved(changes, row, old, row.status)
     return changes
+
+
+def portions(changes: Changes) -> Iterator[Changes]:
+    """The same changes, a few at a time, in the order in which they are to be written.
+
+    Who left comes first and gives the unit back, and who is new comes after everybody else: for whoever took the place.
+    """
+    moves = sorted(changes.moves, key=lambda move: UNIT_OF_AGENT[move.new] is not None)
+    yield from (Changes(moves=rows) for rows in _cut(moves))
+    yield from (Changes(new=rows) for rows in _cut(changes.new))
+    yield from (Changes(strange=rows) for rows in _cut(changes.strange))
+
+
+def _cut(rows: list[Row]) -> Iterator[list[Row]]:
+    return (rows[start : start + PORTION] for start in range(0, len(rows), PORTION))
 
 
 def _unmapped(changes: Changes, row: Observation) -> None:

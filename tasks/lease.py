@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 from sqlalchemy import or_, update
 from sqlalchemy.sql.dml import ReturningUpdate
 
-from models.clock import after, now
+from models.clock import after, now, stopwatch
 from models.requester import Requester
 from models.session import transaction
 from models.settings import settings
@@ -48,3 +48,16 @@ def held(account: UUID) -> Iterator[Callable[[], None]]:
     finally:
         with transaction() as session:
             session.execute(mine.values(reconcile_until=None, reconcile_by=None))
+
+
+def sparing(keep: Callable[[], None]) -> Callable[[], None]:
+    """Keep a lease only when a tenth of it has passed, for steps that take less time than to keep it does."""
+    kept = stopwatch()
+
+    def keep_in_time() -> None:
+        nonlocal kept
+        if stopwatch() - kept >= settings().timing.lease / 10:
+            keep()
+            kept = stopwatch()
+
+    return keep_in_time

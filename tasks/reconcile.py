@@ -2,9 +2,8 @@
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from random import sample
 from typing import Any
 from uuid import UUID
 
@@ -21,16 +20,16 @@ from models.recruit import OFFERS, expire, expire_units
 from models.requester import Requester
 from models.session import transaction
 from models.settings import settings
-from models.status import AGENT_LIVE, AGENT_SETTLED, AgentStatus, UnitStatus
+from models.status import AGENT_SETTLED, AgentStatus, UnitStatus
 from models.task_run import TaskRun
 from models.tick import take
 from models.unit import Unit
 from providers import account_of, installed, provider_for
-from providers.contract import TOTAL, Account, CrowdProvider, Observation
+from providers.contract import TOTAL, Account, CrowdProvider
 from providers.errors import ProviderError, RejectedError
-from tasks import lease, pacing, register
+from tasks import lease, listing, pacing, register
 from tasks.celery import app
-from tasks.diff import Changes, Strange, diff
+from tasks.diff import Changes, portions
 from tasks.lease import LeaseError
 from tasks.schedule import expiry
 from tasks.verdict import label
@@ -39,8 +38,6 @@ log = logging.getLogger(__name__)
 RELISTED = 3
 """Times that a list is asked for again because it does not fit its counts."""
 AGAIN = "listed again"
-SINGLY = 20
-"""Submissions that are looked for one by one in a round."""
 _NOBODYS = (UnitStatus.CREATED, UnitStatus.LAUNCHED)
 
 
@@ -96,7 +93,8 @@ def reconcile_account(account_id: UUID, *, full: bool = False, completed: bool =
         LeaseError: another round of the account is under way.
         ProviderError: the vendor did not answer, or refused to speak of one run; what else was read is written.
     """
-    with lease.held(account_id) as keep:
+    with lease.held(account_id) as renew:
+        keep = lease.sparing(renew)
         with transaction() as session:
             account = account_of(session.get_one(Requester, account_id))
             mine = select(TaskRun.id).where(TaskRun.requester_id == account_id, _wanted(completed=completed))
@@ -133,12 +131,13 @@ def reconcile_run(
     vector = dict(provider.changed(facts))
     if vector == seen and not full and not _is_to_end(provider, run_id, facts):
         return None
-    rows, changes = _compare(provider, facts, _known(run_id), keep)
-    at_work = any(row.status in AGENT_LIVE for row in rows)
-    recruits = None if at_work else provider.recruits(facts)
+    listed = listing.read(provider, facts, listing.held(run_id), keep)
+    recruits = None if listed.at_work else provider.recruits(facts)
+    current = _write(run_id, listed.changes, keep)
     keep()
     with transaction() as session:
-        seen = _write(session, run_id, _trusted(vector, rows, seen), changes)
+        _locked(session, run_id)
+        seen = _trusted(vector, listed.words, seen) if current else {}
         whole = bool(seen) and AGAIN not in seen
         _end(session, run_id, recruits, began)
         # Whoever took a place before the stop is among those that a list shows which was asked for after it.
@@ -149,37 +148,15 @@ def reconcile_run(
     return None
 
 
-def _trusted(vector: Mapping[str, int], rows: Sequence[Observation], seen: Mapping[str, int]) -> dict[str, int]:
+def _trusted(vector: Mapping[str, int], words: Mapping[str, str], seen: Mapping[str, int]) -> dict[str, int]:
     """The counts to remember: marked, if the list shows others, so that it is asked for again, but not for ever.
 
     It is written all the same: what a shifting or lagging list showed is true, but something may be missing.
     """
-    listed = Counter(row.word for row in {row.submission_id: row for row in rows}.values())
+    listed = Counter(words.values())
     counted = {word: number for word, number in vector.items() if number and word != TOTAL}
     times = seen.get(AGAIN, 0) if {**seen, AGAIN: 0} == {**vector, AGAIN: 0} else 0
     return dict(vector) if listed == counted or times == RELISTED else {**vector, AGAIN: times + 1}
-
-
-def _known(run_id: UUID) -> dict[str, AgentStatus]:
-    """What we hold before we ask: a decision that is made meanwhile is newer than the listing."""
-    with transaction() as session:
-        held = select(Agent.submission, Agent.status).where(Agent.task_run_id == run_id)
-        return dict(session.execute(held).all())
-
-
-def _compare(
-    provider: CrowdProvider, facts: Mapping[str, Any], known: Mapping[str, AgentStatus], keep: Callable[[], None]
-) -> tuple[list[Observation], Changes]:
-    """Everything that the vendor shows of a run, and what of it we do not hold."""
-    rows: list[Observation] = []
-    for page in provider.observe(facts):
-        rows += page
-        keep()
-    open_still = {key for key, status in known.items() if status not in AGENT_SETTLED}
-    found, strange = _look_for(provider, facts, sorted(open_still - {row.submission_id for row in rows}))
-    changes = diff(known, rows + found)
-    changes.strange += strange
-    return rows + found, changes
 
 
 def _is_to_end(provider: CrowdProvider, run_id: UUID, facts: Mapping[str, Any]) -> bool:
@@ -202,23 +179,21 @@ def _waiting(run_id: UUID) -> ColumnElement[bool]:
     return exists().where(Operation.run_id == run_id, Operation.hold.isnot(None), Operation.state.notin_(FINAL))
 
 
-def _look_for(
-    provider: CrowdProvider, facts: Mapping[str, Any], missing: Sequence[str]
-) -> tuple[list[Observation], list[Strange]]:
-    """Submissions that a listing did not show are read one by one, a few a round: absence from a page means nothing."""
-    found, strange = [], []
-    for submission in sample(missing, min(len(missing), SINGLY)):
-        try:
-            found.append(provider.look(facts, submission))
-        except RejectedError as error:
-            strange.append(Strange(submission, Finding.VANISHED, f"the vendor knows it no more: {error}"))
-    return found, strange
+def _write(run_id: UUID, changes: Changes, keep: Callable[[], None]) -> bool:
+    """Write a listing's changes; False if some row moved since then, so that the listing is not the newest.
+
+    Each portion is a transaction of its own, since workers at the task's page wait for it.
+    """
+    current = True
+    for portion in portions(changes):
+        keep()
+        with transaction() as session:
+            current &= register.write(session, _locked(session, run_id), portion)
+    return current
 
 
-def _write(session: Session, run_id: UUID, vector: dict[str, int], changes: Changes) -> dict[str, int]:
-    """Write a listing's changes; returns the vector that announced them, if all of it could be written."""
-    run = session.get_one(TaskRun, run_id, with_for_update={"key_share": True})
-    return vector if register.write(session, run, changes) else {}
+def _locked(session: Session, run_id: UUID) -> TaskRun:
+    return session.get_one(TaskRun, run_id, with_for_update={"key_share": True})
 
 
 def _end(session: Session, run_id: UUID, recruits: bool | None, began: datetime) -> None:  # noqa: FBT001 - None: it was not asked

@@ -4,15 +4,16 @@ A submission takes a launched unit of its run; one that finds none left gets one
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from uuid import UUID
 
-from sqlalchemy import Row, select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import Row, Select, Text, Uuid, literal, select
+from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.orm import Session
+from sqlalchemy.sql.dml import ReturningInsert
 
 from models.agent import Agent
+from models.bulk import among, table
 from models.discrepancy import Finding, report
 from models.identity import agent_id, worker_id
 from models.operation import FINAL, Operation, State
@@ -25,101 +26,113 @@ from tasks import engine
 from tasks.diff import Changes, Move, Strange
 from tasks.seating import Seat, place, seat, seat_beside, seated
 
-Item = TypeVar("Item")
-AgentRow = Row[UUID, AgentStatus, UUID | None]
+AgentRow = Row[UUID, str, AgentStatus, UUID | None]
 UnitRow = Row[UUID, UnitStatus, UUID | None, UUID]
-_AT_ONCE = 5000
-"""Rows in one statement; Postgres takes 65,535 parameters."""
 
 
 def write(session: Session, run: TaskRun, changes: Changes) -> bool:
     """Put a listing's changes on record; False if some row moved since the listing, so that it must be seen again.
 
-    Who left comes first and gives the unit back, for whoever took the place.
+    Who is new comes last, for the units that others give back.
     """
-    moves = sorted(changes.moves, key=lambda move: UNIT_OF_AGENT[move.new] is not None)
-    current = [_advance(session, run, portion) for portion in _portions(moves)]
-    current += [_register(session, run, portion) for portion in _portions(changes.new)]
+    moved = _advance(session, run, changes.moves) if changes.moves else True
+    made = _register(session, run, changes.new) if changes.new else True
     _report(session, run, changes.strange)
     session.flush()
-    return all(current)
-
-
-def _portions(rows: Sequence[Item]) -> Iterator[Sequence[Item]]:
-    for start in range(0, len(rows), _AT_ONCE):
-        yield rows[start : start + _AT_ONCE]
+    return moved and made
 
 
 def _register(session: Session, run: TaskRun, rows: Sequence[Observation]) -> bool:
     """Make an agent for every new submission, once, whoever else sees it at the same moment; False if somebody has."""
-    people = {
-        worker_id(run.provider_type, row.worker_name): {"provider_type": run.provider_type, "name": row.worker_name}
-        for row in rows
-    }
-    values = [{"id": key, **person} for key, person in sorted(people.items())]
-    session.execute(insert(Worker).on_conflict_do_nothing(), values)
+    workers = {row.worker_name: worker_id(run.provider_type, row.worker_name) for row in rows}
+    _meet(session, run.provider_type, workers)
     seen = {agent_id(run.requester_id, row.submission_id): row for row in rows}
-    agents = [_agent_row(run, key, row) for key, row in sorted(seen.items())]
-    made = session.scalars(insert(Agent).on_conflict_do_nothing().returning(Agent.id), agents).all()
+    made = session.scalars(_agents(run, seen, workers)).all()
     seat(session, run, {key: seen[key].status or AgentStatus.NONE for key in made})
     if made:
         run.is_completed = False
     return len(made) == len(seen)
 
 
-def _agent_row(run: TaskRun, key: UUID, row: Observation) -> dict[str, Any]:
-    return {
-        "id": key,
-        "requester_id": run.requester_id,
-        "task_run_id": run.id,
-        "provider_type": run.provider_type,
-        "worker_id": worker_id(run.provider_type, row.worker_name),
-        "submission": row.submission_id,
-        "status": row.status or AgentStatus.NONE,
-        "facts": dict(row.facts),
-    }
+def _meet(session: Session, provider_type: str, workers: Mapping[str, UUID]) -> None:
+    """Have a row of each worker. Rows are made in one order whoever comes, so that nobody waits in a circle."""
+    new = table(list(workers.items()), name=Text, id=Uuid)
+    rows = select(new.c.id, new.c.name, literal(provider_type)).order_by(new.c.id)
+    session.execute(insert(Worker).from_select(["id", "name", "provider_type"], rows).on_conflict_do_nothing())
+
+
+def _agents(run: TaskRun, seen: Mapping[UUID, Observation], workers: Mapping[str, UUID]) -> ReturningInsert[UUID]:
+    """Makes those that are not there; returns their ids."""
+    new = table(
+        [
+            (key, row.submission_id, workers[row.worker_name], row.status or AgentStatus.NONE, dict(row.facts))
+            for key, row in seen.items()
+        ],
+        id=Uuid, submission=Text, worker_id=Uuid, status=Text, facts=JSONB,
+    )  # fmt: skip
+    same = {"requester_id": run.requester_id, "task_run_id": run.id, "provider_type": run.provider_type}
+    rows = select(new, *(literal(value) for value in same.values())).order_by(new.c.id)
+    names = [*new.c.keys(), *same]
+    return insert(Agent).from_select(names, rows).on_conflict_do_nothing().returning(Agent.id)
 
 
 def _advance(session: Session, run: TaskRun, moves: Sequence[Move]) -> bool:
     """Move agents that are still where the listing found them; an approval seen settles what wanted it."""
-    wanted = {agent_id(run.requester_id, move.submission): move for move in moves}
-    proven = [key for key, move in wanted.items() if move.new is AgentStatus.APPROVED and move.proves]
-    engine.confirm(session, {operation_id: {} for operation_id in _approvals(session, proven)})
+    approved = [move.submission for move in moves if move.new is AgentStatus.APPROVED and move.proves]
+    if approved:
+        proven = _approvals(session, [agent_id(run.requester_id, submission) for submission in approved])
+        engine.confirm(session, {operation_id: {} for operation_id in proven})
     session.flush()
-    locked = select(Agent.id, Agent.status, Agent.unit_id).where(Agent.id.in_(wanted)).order_by(Agent.id)
-    agents = session.execute(locked.with_for_update(key_share=True)).all()
-    _move(session, run, {agent: wanted[agent.id].new for agent in agents if agent.status is wanted[agent.id].old})
-    return all(agent.status in (wanted[agent.id].old, wanted[agent.id].new) for agent in agents)
+    wanted = {move.submission: move for move in moves}
+    found = [(agent, wanted[agent.submission]) for agent in session.execute(_held(run, wanted))]
+    _move(session, run, [(agent, move.new) for agent, move in found if agent.status is move.old])
+    return all(agent.status in (move.old, move.new) for agent, move in found)
 
 
-def _move(session: Session, run: TaskRun, agents: Mapping[AgentRow, AgentStatus]) -> None:
+def _held(run: TaskRun, submissions: Collection[str]) -> Select[UUID, str, AgentStatus, UUID | None]:
+    mine = (Agent.requester_id == run.requester_id, among(Agent.submission, submissions))
+    rows = select(Agent.id, Agent.submission, Agent.status, Agent.unit_id).where(*mine)
+    return rows.order_by(Agent.id).with_for_update(key_share=True)
+
+
+def _move(session: Session, run: TaskRun, moves: Sequence[tuple[AgentRow, AgentStatus]]) -> None:
     """Let agents, and the units that they have, be what the vendor shows; who gives one up makes room first."""
-    units = _units_of(session, agents)
-    back = {agent: new for agent, new in agents.items() if not UNIT_OF_AGENT[agent.status] and UNIT_OF_AGENT[new]}
-    staying = [agent for agent in agents if agent not in back]
-    moved = (_seats(session, run, agent, agents[agent], units.get(agent.unit_id)) for agent in staying)
-    place(session, [one for seats in moved for one in seats])
-    _bring_back(session, run, back)
+    units = _units_of(session, [agent for agent, _ in moves])
+    seats: list[Seat] = []
+    back: list[tuple[AgentRow, AgentStatus]] = []
+    for agent, new in moves:
+        if not UNIT_OF_AGENT[agent.status] and UNIT_OF_AGENT[new]:
+            back.append((agent, new))
+        else:
+            seats += _seats(session, run, agent, new, units.get(agent.unit_id))
+    place(session, seats)
+    if back:
+        _bring_back(session, run, back)
 
 
 def _units_of(session: Session, agents: Iterable[AgentRow]) -> dict[UUID | None, UnitRow]:
     ids = [agent.unit_id for agent in agents]
-    mine = select(Unit.id, Unit.status, Unit.agent_id, Unit.assignment_id).where(Unit.id.in_(ids))
+    mine = select(Unit.id, Unit.status, Unit.agent_id, Unit.assignment_id).where(among(Unit.id, ids))
     return {unit.id: unit for unit in session.execute(mine)}
 
 
-def _bring_back(session: Session, run: TaskRun, agents: Mapping[AgentRow, AgentStatus]) -> None:
+def _bring_back(session: Session, run: TaskRun, moves: Sequence[tuple[AgentRow, AgentStatus]]) -> None:
     """Whose time was up gave the unit back, and gets it again; if somebody else has it, another of its assignment."""
-    own: dict[UUID, AgentRow] = {}
-    units = _units_of(session, agents)
-    for agent in agents:
-        if (unit := units.get(agent.unit_id)) is not None and _is_free(unit):
-            own.setdefault(unit.id, agent)
-    place(session, [seated(agent.id, agents[agent], unit) for unit, agent in own.items()])
-    others = {agent: new for agent, new in agents.items() if agent not in own.values()}
-    of = {agent.id: units[agent.unit_id].assignment_id for agent in others if agent.unit_id in units}
-    seat_beside(session, run, {agent.id: new for agent, new in others.items() if agent.id in of}, of)
-    seat(session, run, {agent.id: new for agent, new in others.items() if agent.id not in of})
+    units = _units_of(session, [agent for agent, _ in moves])
+    own: dict[UUID, Seat] = {}
+    beside: dict[UUID, AgentStatus] = {}
+    of: dict[UUID, UUID] = {}
+    without: dict[UUID, AgentStatus] = {}
+    for agent, new in moves:
+        if (unit := units.get(agent.unit_id)) is None:
+            without[agent.id] = new
+        elif _is_free(unit) and unit.id not in own:
+            own[unit.id] = seated(agent.id, new, unit.id)
+        else:
+            beside[agent.id], of[agent.id] = new, unit.assignment_id
+    place(session, list(own.values()))
+    seat_beside(session, run, beside, of)
+    seat(session, run, without)
 
 
 def _seats(session: Session, run: TaskRun, agent: AgentRow, new: AgentStatus, unit: UnitRow | None) -> list[Seat]:
@@ -146,7 +159,7 @@ def _approvals(session: Session, agents: Sequence[UUID]) -> list[UUID]:
     Where one is confirmed already, it is the one that did it.
     """
     of_agent: dict[UUID | None, list[Operation]] = defaultdict(list)
-    wanting = select(Operation).where(Operation.agent_id.in_(agents), Operation.kind == "approve")
+    wanting = select(Operation).where(among(Operation.agent_id, agents), Operation.kind == "approve")
     for operation in session.scalars(wanting):
         of_agent[operation.agent_id].append(operation)
     found: list[Operation] = []

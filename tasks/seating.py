@@ -9,11 +9,12 @@ from heapq import heapify, heapreplace
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Select, Text, Uuid, case, func, insert, literal, select, type_coerce, update
+from sqlalchemy import Select, Text, Uuid, case, func, insert, select, type_coerce, update
 from sqlalchemy.orm import Session
 
 from models.agent import Agent
 from models.assignment import Assignment
+from models.bulk import among, table
 from models.discrepancy import Finding, report_each
 from models.session import UNSEEN
 from models.status import UNIT_OF_AGENT, AgentStatus, UnitStatus
@@ -92,7 +93,7 @@ def _free_units(session: Session, run: TaskRun, wanted: int) -> Sequence[UUID]:
     order = case((Unit.status == UnitStatus.LAUNCHED, 0), else_=1)
     free = (Unit.task_run_id == run.id, is_free())
     chosen = select(Unit.id).where(*free).order_by(order, Unit.place).limit(wanted)
-    locked = select(Unit.id).where(Unit.id.in_(session.scalars(chosen).all())).order_by(Unit.place)
+    locked = select(Unit.id).where(among(Unit.id, session.scalars(chosen).all())).order_by(Unit.place)
     return session.scalars(locked.with_for_update(key_share=True)).all()
 
 
@@ -121,10 +122,7 @@ def place(session: Session, seats: Sequence[Seat]) -> None:
     if not seats:
         return
     session.flush()
-    agents, statuses, units, holders, thens = zip(*seats, strict=True)
-    keys = (literal(column, ARRAY(Uuid)) for column in (agents, units, holders))
-    words = (literal(column, ARRAY(Text)) for column in (statuses, thens))
-    now = func.unnest(*keys, *words).table_valued("agent", "unit", "holder", "status", "then").render_derived()
+    now = table(seats, agent=Uuid, status=Text, unit=Uuid, holder=Uuid, then=Text)
     taken = {"agent_id": now.c.holder, "status": type_coerce(now.c.then, Unit.status.type)}
     session.execute(update(Unit).where(Unit.id == now.c.unit).values(taken), execution_options=UNSEEN)
     moved = {
