@@ -1,6 +1,6 @@
 """Every endpoint of Prolific's API that the simulator answers, with the shape its errors are documented in."""
 
-from providers.prolific.simulator import account, decisions, groups, messages, studies, submissions
+from providers.prolific.simulator import account, bonuses, decisions, groups, messages, studies, submissions
 from providers.prolific.simulator.endpoint import Endpoint
 
 PREFIX = "/api/v1/"
@@ -21,6 +21,8 @@ ENDPOINTS = (
     Endpoint("GET", "studies/{id}/cost/", studies.price, nested=False),
     Endpoint("GET", "submissions/", submissions.find, nested=False),
     Endpoint("POST", "submissions/bulk-approve/", submissions.bulk_approve, nested=False),
+    Endpoint("POST", "submissions/bonus-payments/", bonuses.set_up, nested=True),
+    Endpoint("POST", "bulk-bonus-payments/{id}/pay/", bonuses.pay, nested=True),
     Endpoint("GET", "submissions/{id}/", submissions.show, nested=True),
     Endpoint("POST", "submissions/{id}/transition/", decisions.transition, nested=True),
     Endpoint("POST", "submissions/{id}/request-return/", decisions.request_return, nested=True),
