@@ -97,7 +97,7 @@ def look_and_decide(scene):
     scene.later(settings().timing.back_off_max)
     waiting = [row for row in scene.operations("bonus") if row.state is State.REVIEW]
     for row in waiting:
-        there = scene.simulator.state.submission(row.target).bonuses
+        there = scene.simulator.state.submission(row.target).bonus_payments
         with transaction() as session:
             decision = Decision.CONFIRMED if there else Decision.RETRY
             decide.resolve(session, row.id, decision, who="somebody", note="as the vendor shows it")

@@ -91,7 +91,7 @@ def test_a_payment_of_ours_that_is_not_shown_is_reported_a_day_later(scene, pay)
 def test_a_payment_of_another_sum_is_one_finding(scene, pay):
     (operation,) = pay(50)
     rest(scene)
-    scene.simulator.state.submission(operation.target).bonuses[:] = [500]
+    scene.simulator.state.submission(operation.target).bonus_payments[:] = [500]
     scene.later(settings().timing.shown_after + 1)
     look(scene)
     assert [finding for finding, _ in told(scene)] == [Finding.OTHER_AMOUNT]

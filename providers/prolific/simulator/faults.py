@@ -26,6 +26,8 @@ MIX = {
 """The kinds, and how often each comes when a rule says ``any``; ``misread`` is any kind of `MISREADS`."""
 OTHER_SHAPE = "other_shape"
 """An error comes bare where the document nests it, or nested where it is bare."""
+NEVER_DONE = "never_done"
+"""A payment of bonuses is accepted and never carried out."""
 SECONDS = {"delay": 1.0, "429_retry_after": 1.0, "hang_before": 60.0, "hang_after": 60.0, "list_stale": 60.0}
 """How long unless the rule says otherwise: a wait or the value of Retry-After in real seconds, an age in virtual ones.
 """
@@ -47,7 +49,10 @@ class Rule:
     endpoint: str
     """A name such as ``PATCH studies/{id}/``, or a pattern such as ``POST *`` or ``*``."""
     kind: str
-    """One of `MIX` or `MISREADS`, `OTHER_SHAPE`, ``any``, ``misread``, or ``list_shifts``, one of `LATER_PAGES`."""
+    """One of `MIX` or `MISREADS`, `OTHER_SHAPE`, `NEVER_DONE`, ``any``, ``misread``, or ``list_shifts``.
+
+    The last is one of `LATER_PAGES`.
+    """
     share: float = 1.0
     """The share of the calls, from 0 to 1."""
     times: int | None = None
@@ -110,7 +115,7 @@ class Faults:
         return Fault(kind, SECONDS.get(kind, 0.0) if rule.seconds is None else rule.seconds)
 
     def _check(self, rule: Rule) -> None:
-        known = ("any", "misread", "list_shifts", OTHER_SHAPE, *MIX, *MISREADS)
+        known = ("any", "misread", "list_shifts", OTHER_SHAPE, NEVER_DONE, *MIX, *MISREADS)
         if rule.kind not in known:
             raise ValueError(f"There is no fault {rule.kind!r}: use {', '.join(known)}.")
         meant = [name for name in self._endpoints if _kinds(rule.kind, name, page=2)]

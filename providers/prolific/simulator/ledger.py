@@ -19,7 +19,8 @@ class Effect:
     """None when the effect is on a participant group, or a message to one."""
     submission: str | None
     amount_minor: int | None
-    """Newly reserved with fees and VAT (published, places set), or what the participant got (approved, screened out).
+    """Newly reserved with fees and VAT (published, places set), or what the participant got (approved, screened out,
+    bonus paid).
     """
     currency: str
     places: int | None

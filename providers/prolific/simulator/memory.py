@@ -9,15 +9,15 @@ from threading import RLock
 from typing import TYPE_CHECKING, TypeVar
 
 from providers.prolific.simulator.answer import ApiError
+from providers.prolific.simulator.bonus import Batch
 from providers.prolific.simulator.clock import Clock
 from providers.prolific.simulator.group import Group
 from providers.prolific.simulator.identity import identifier
-from providers.prolific.simulator.money import cost, minor
+from providers.prolific.simulator.money import minor
 from providers.prolific.simulator.study import Study
 from providers.prolific.simulator.submission import Submission
 
 if TYPE_CHECKING:
-    from providers.prolific.simulator.bonuses import Batch
     from providers.prolific.simulator.ledger import Effect
     from providers.prolific.simulator.message import Message
 
@@ -42,9 +42,10 @@ class Memory:
         self.in_order: list[Submission] = []
         self.groups: dict[str, Group] = {}
         self.messages: list[Message] = []
-        self.ledger: list[Effect] = []
         self.batches: dict[str, Batch] = {}
-        """Bonuses that were set up, paid or not."""
+        self.due: list[Batch] = []
+        """Bonuses that are going to be paid; a batch that was asked for twice stands here twice."""
+        self.ledger: list[Effect] = []
         self.visible_after = 0.0
         """How many seconds old an approval is before reads show it."""
         self._lock = RLock()
@@ -88,14 +89,22 @@ class Memory:
         """
         return _found(self.groups, group_id, "participant group")
 
+    def batch(self, batch_id: str) -> Batch:
+        """The bonuses that were set up under this id.
+
+        Raises:
+            ApiError: 404, there are none.
+        """
+        return _found(self.batches, batch_id, "bulk bonus payment")
+
     def total(self) -> Fraction:
         """What the wallet holds, reserved or not."""
-        bonuses = sum((cost(1, 1) * sum(one.bonuses) for one in self.submissions.values() if one.bonuses), Fraction())
-        return self.deposit - bonuses - sum((study.spent for study in self.studies.values()), Fraction())
+        return self.deposit - sum((study.spent for study in self.studies.values()), Fraction())
 
     def available(self) -> Fraction:
         """What may still be spent."""
-        return self.total() - sum((study.reserved for study in self.studies.values()), Fraction())
+        reserved = sum((study.reserved for study in self.studies.values()), Fraction())
+        return self.total() - reserved - sum((batch.quote["total_amount"] for batch in self.due), Fraction())
 
     def require(self, amount: Fraction) -> None:
         """Check that the wallet can bear `amount` more.

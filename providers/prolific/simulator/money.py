@@ -1,10 +1,10 @@
-"""A reward and a number of places go in; exact costs come out, rounded only where they are shown.
+"""A reward and a number of places, or bonuses, go in; exact costs come out, rounded only where they are shown.
 
 Prolific's fee is a third of the reward, as in its recorded data, and VAT is taken here as a fifth of the fee.
 """
 
 from fractions import Fraction
-from math import floor
+from math import ceil, floor
 
 FEE = Fraction(1, 3)
 VAT = Fraction(1, 5)
@@ -18,6 +18,20 @@ def cost(reward: int, places: int) -> Fraction:
 def minor(amount: Fraction) -> int:
     """Whole minor units, halves rounded up."""
     return floor(amount + Fraction(1, 2))
+
+
+def bonus_quote(amount: int) -> dict[str, Fraction]:
+    """What bonuses of `amount` minor units cost, in the words of the document.
+
+    Each charge is rounded up to a hundredth, which meets the document's example: fees of 283.34 on 850.
+    """
+    fees = _hundredths(amount * FEE)
+    vat = _hundredths(fees * VAT)
+    return {"amount": Fraction(amount), "fees": fees, "vat": vat, "total_amount": amount + fees + vat}
+
+
+def _hundredths(amount: Fraction) -> Fraction:
+    return Fraction(ceil(amount * 100), 100)
 
 
 def breakdown(amount: Fraction) -> dict[str, int]:

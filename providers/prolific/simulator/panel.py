@@ -57,9 +57,15 @@ async def state(request: web.Request) -> web.Response:
                 "by_hand": simulator.reviewer.decided,
                 "groups": [group.shown(()) for group in now.groups.values()],
                 "messages": len(now.messages),
-                "bonuses": sum(len(one.bonuses) for one in now.submissions.values()),
+                "bonuses": {
+                    "paid": sum(len(row.bonus_payments) for row in now.in_order),
+                    "amount": sum(study.bonuses for study in now.studies.values()),
+                    "due": sum(len(batch.bonuses) for batch in now.due),
+                },
                 "studies": [
-                    study.short() | {"free": study.free, "submissions": study.submission_counts(STATUSES)}
+                    study.short()
+                    | {"free": study.free, "bonuses": study.bonuses}
+                    | {"submissions": study.submission_counts(STATUSES)}
                     for study in now.studies.values()
                 ],
                 "submissions": {status: counts[status] for status in STATUSES},

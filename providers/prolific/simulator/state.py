@@ -7,6 +7,7 @@ from bisect import insort
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from providers.prolific.simulator.bonus import Batch
 from providers.prolific.simulator.clock import Clock, stamp
 from providers.prolific.simulator.eligibility import barred, newcomer
 from providers.prolific.simulator.group import Group
@@ -14,6 +15,7 @@ from providers.prolific.simulator.identity import identifier
 from providers.prolific.simulator.ledger import Effect
 from providers.prolific.simulator.memory import Memory
 from providers.prolific.simulator.message import Message
+from providers.prolific.simulator.money import bonus_quote
 from providers.prolific.simulator.study import Study
 from providers.prolific.simulator.submission import HOLDING, STATUSES, UNFINISHED, Submission
 
@@ -104,10 +106,6 @@ class State(Memory):
         self.move(submission, "APPROVED")
         self.record("submission_approved", submission.study, submission, amount=submission.study.reward)
 
-    def bonus(self, submission: Submission, amount: int) -> None:
-        """Pay a participant something on top."""
-        submission.bonuses.append(amount)
-
     def screen_out(self, submission: Submission) -> None:
         """Pay a participant the fixed reward; a study that used up its slots pauses if it still has places."""
         study = submission.study
@@ -115,6 +113,15 @@ class State(Memory):
         self.move(submission, "SCREENED OUT")
         if study.counts["SCREENED OUT"] >= study.screen_out_slots and study.free:
             study.paused = True
+
+    def pay_out(self, batch: Batch) -> None:
+        """Pay bonuses that are due."""
+        self.due.remove(batch)
+        batch.study.bonus_cost += batch.quote["total_amount"]
+        for submission, amount in batch.bonuses:
+            batch.study.bonuses += amount
+            submission.bonus_payments.append(amount)
+            self.record("bonus_paid", batch.study, submission, amount=amount)
 
     def regroup(self, group: Group, joining: Iterable[str], leaving: Iterable[str]) -> tuple[list[str], list[str]]:
         """Change who is in a group, for published studies too; who was really added, and who removed."""
@@ -210,11 +217,6 @@ class State(Memory):
             case "REQUEST_RETURN":
                 self.ask_back(submission, [action.get("return_reason", "")])
 
-    def pay_bonus(self, submission_id: str, amount: int) -> None:
-        """Pay a bonus of `amount` minor units in Prolific's own pages; no effect is recorded, as no call caused it."""
-        with self.turn():
-            self.bonus(self.submission(submission_id), amount)
-
     def set_status(self, submission_id: str, status: str) -> None:
         """Move a submission by hand, as the participant or a person in Prolific's own pages would.
 
@@ -227,3 +229,11 @@ class State(Memory):
             raise ValueError(f"{status!r} is no status of a submission; use one of {', '.join(STATUSES)}.")
         with self.turn():
             self.move(self.submission(submission_id), status)
+
+    def pay_bonus(self, submission_id: str, amount_minor: int) -> None:
+        """Pay a bonus by hand, as a person in Prolific's own pages would; no effect is recorded either."""
+        with self.turn():
+            submission = self.submission(submission_id)
+            submission.bonus_payments.append(amount_minor)
+            submission.study.bonuses += amount_minor
+            submission.study.bonus_cost += bonus_quote(amount_minor)["total_amount"]

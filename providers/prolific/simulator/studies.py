@@ -198,11 +198,10 @@ def price(state: State, request: Request) -> Answer:
     """GET studies/{id}/cost/: what was paid so far, or with ``is_projected`` what all places will cost."""
     study = state.study(request.ids["id"])
     projected = request.query.get("is_projected", "false").lower() == "true"
-    amount = cost(study.reward, study.places) if projected else study.spent
+    amount = cost(study.reward, study.places) if projected else study.reward_cost
 
     def shown(parts: Mapping[str, int]) -> dict[str, Any]:
         names = {"rewards": "rewards", "fees": "fees", "vat": "tax"}
         return {names[name]: {"amount": part, "currency": state.currency} for name, part in parts.items()}
 
-    bonuses = cost(sum(sum(one.bonuses) for one in study.submissions), 1)
-    return success({"rewards": shown(breakdown(amount)), "bonuses": shown(breakdown(bonuses)), "_links": {}})
+    return success({"rewards": shown(breakdown(amount)), "bonuses": shown(breakdown(study.bonus_cost)), "_links": {}})

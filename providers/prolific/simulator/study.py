@@ -34,6 +34,10 @@ class Study:
     closed: bool = False
     held: int = 0
     """Places that are not free. A submission that ends without work frees its place only while the study is live."""
+    bonuses: int = 0
+    """What its participants got as bonuses, in minor units."""
+    bonus_cost: Fraction = Fraction()
+    """What those bonuses cost the researcher, fees and VAT included."""
     counts: Counter[str] = field(default_factory=Counter)
     submissions: "list[Submission]" = field(default_factory=list)
     """In the order of their start."""
@@ -107,6 +111,11 @@ class Study:
     @property
     def spent(self) -> Fraction:
         """Money that has left the workspace."""
+        return self.reward_cost + self.bonus_cost
+
+    @property
+    def reward_cost(self) -> Fraction:
+        """What the rewards that were paid cost the researcher, fees and VAT included."""
         screened_out = cost(self.screen_out_reward, self.counts["SCREENED OUT"])
         return cost(self.reward, self.counts["APPROVED"]) + screened_out
 

@@ -36,8 +36,8 @@ class Submission:
     holds: bool = True
     """Whether it keeps its place from others."""
     return_requested: datetime | None = None
-    bonuses: list[int] = field(default_factory=list)
-    """What it was paid on top, in minor units."""
+    bonus_payments: list[int] = field(default_factory=list)
+    """The amount of each bonus in minor units, and nothing else, as at Prolific."""
     history: list[tuple[datetime, str]] = field(default_factory=list)
     """Each status that it got, with the moment."""
 
@@ -90,5 +90,5 @@ class Submission:
 
     def detail(self) -> dict[str, Any]:
         """The shape on its own (SubmissionDetail of the document)."""
-        asked = stamp(self.return_requested)
-        return self.plain() | {"parent_study_id": None, "bonus_payments": list(self.bonuses), "return_requested": asked}
+        more = {"bonus_payments": list(self.bonus_payments), "return_requested": stamp(self.return_requested)}
+        return self.plain() | {"parent_study_id": None} | more
