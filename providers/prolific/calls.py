@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from providers.contract import Absent, Accepted, Done, Kind, Outcome, Repeat, Request
 from providers.errors import NotSentError, ProviderError, RejectedError, UnknownError
 from providers.outcome import NotFoundError
-from providers.prolific import evidence, groups, mapping
+from providers.prolific import bonus, evidence, groups, mapping
 from providers.prolific.client import Client
 from providers.prolific.reads import states
 from providers.prolific.shapes import Listed
@@ -32,6 +32,8 @@ KINDS: Mapping[str, Kind] = {
         # What is in doubt goes to a person long before the 30 days are over for which messages are listed.
         Kind("message", Repeat.READ_BACK, resend_when_absent=True),
         Kind("revoke", Repeat.ABSORBING, batch=100, urgent=True),
+        # That a bonus is not there proves nothing: a person decides.
+        Kind("bonus", Repeat.READ_BACK, batch=100, per_run=True, lane="wallet", exclusive=True, snapshot=True),
     )
 }
 
@@ -204,6 +206,10 @@ def _find_message(client: Client, requests: Sequence[Request]) -> Sequence[Outco
     return [evidence.told(request, texts[request.facts["worker"]]) for request in requests]
 
 
+def _send_bonus(client: Client, requests: Sequence[Request]) -> Sequence[Outcome]:
+    return bonus.pay(client, _study_of(requests[0]), requests)
+
+
 def _study_of(request: Request) -> str:
     study = request.facts.get("study_id")
     if isinstance(study, str):
@@ -227,6 +233,7 @@ _SEND: Mapping[str, _Calls] = {
     "grant": groups.join,
     "revoke": groups.leave,
     "message": _send_message,
+    "bonus": _send_bonus,
 }
 _FIND: Mapping[str, _Calls] = {
     "draft": _find_draft,
@@ -243,4 +250,5 @@ _FIND: Mapping[str, _Calls] = {
     "grant": groups.joined,
     "revoke": groups.left,
     "message": _find_message,
+    "bonus": bonus.find,
 }

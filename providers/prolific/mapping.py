@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from decimal import ROUND_HALF_UP, Decimal
 from functools import lru_cache
+from itertools import accumulate, pairwise
 from typing import Any
 from urllib.parse import urlencode, urlsplit, urlunsplit
 from uuid import UUID
@@ -65,6 +66,8 @@ OPTIONAL = (
     "study_labels",
 )
 _PLACEHOLDERS = "PROLIFIC_PID={{%PROLIFIC_PID%}}&STUDY_ID={{%STUDY_ID%}}&SESSION_ID={{%SESSION_ID%}}"
+#: Prolific counts money in hundredths; where a currency's minor unit is another, a sum would be another too.
+_IN_HUNDREDTHS = frozenset({"EUR", "GBP", "USD"})
 #: Far above any sum of money or number of places; it keeps an absurd exponent from filling the memory.
 _BOUND = 10**12
 _WORD = 40
@@ -101,6 +104,36 @@ def minor(value: object) -> int:
         ValueError: not a number, or absurdly large.
     """
     return int(_number(value).quantize(Decimal(1), rounding=ROUND_HALF_UP))
+
+
+def exact(value: object) -> Decimal:
+    """An amount in minor units as it was quoted, with its fractions.
+
+    Raises:
+        ValueError: not a number from 0 up, or absurdly large.
+    """
+    number = _number(value)
+    if number < 0:
+        raise ValueError("not a number from 0 up")
+    return number
+
+
+def major(amount_minor: int, currency: str) -> str:
+    """Minor units as Prolific wants them in the rows of bonuses: ``150`` is ``1.50``, and ``30`` there pays 30.00.
+
+    Raises:
+        ValueError: Prolific would take the sum for another one.
+    """
+    if currency not in _IN_HUNDREDTHS:
+        raise ValueError(f"Prolific pays in {', '.join(sorted(_IN_HUNDREDTHS))}, and not in {currency}")
+    return f"{Decimal(amount_minor).scaleb(-2):f}"
+
+
+def fee_shares(fee: Decimal, amounts: Sequence[int]) -> list[int]:
+    """Each payment's share of a fee on all of them, in whole minor units that add up to the rounded fee."""
+    whole, total = minor(fee), sum(amounts)
+    marks = [0, *((2 * whole * so_far + total) // (2 * total) for so_far in accumulate(amounts))]
+    return [after - before for before, after in pairwise(marks)]
 
 
 def _number(value: object) -> Decimal:

@@ -19,7 +19,8 @@ from models.task_run import TaskRun
 from models.unit import Unit
 from models.worker import Worker
 from providers.contract import Account, CrowdProvider, Kind, Observation, Outcome, Quote, Request
-from providers.prolific import calls, evidence, mapping, reads
+from providers.errors import ProviderError
+from providers.prolific import bonus, calls, evidence, mapping, reads
 from providers.prolific.client import Client, base_url
 
 
@@ -140,6 +141,10 @@ class ProlificProvider(CrowdProvider):
     def send(self, requests: Sequence[Request]) -> Sequence[Outcome]:
         """See `calls.send`."""
         return calls.send(self._client, requests[0].kind, requests)
+
+    def snapshot(self, requests: Sequence[Request]) -> Sequence[Mapping[str, Any] | ProviderError]:
+        """See `bonus.snapshot`; no other kind takes one."""
+        return bonus.snapshot(self._client, requests)
 
     def find(self, requests: Sequence[Request]) -> Sequence[Outcome]:
         """See `calls.find`."""

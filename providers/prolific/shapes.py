@@ -1,5 +1,6 @@
 """What is read of Prolific's answers: JSON goes in, checked values come out; unused fields are not looked at."""
 
+from decimal import Decimal
 from typing import Annotated, TypeVar
 
 from pydantic import (
@@ -21,6 +22,7 @@ T = TypeVar("T")
 Ident = Annotated[str, Field(pattern="^[0-9A-Za-z_-]{1,64}$")]
 Word = Annotated[str, AfterValidator(mapping.word)]
 Whole = Annotated[int, BeforeValidator(mapping.whole)]
+Exact = Annotated[Decimal, BeforeValidator(mapping.exact)]
 Minor = Annotated[int, BeforeValidator(mapping.minor)]
 
 
@@ -106,6 +108,22 @@ class Cost(_Shape):
     total_cost: Minor
 
 
+class Batch(_Shape):
+    """Bonuses that were set up: what they pay, and what leaves the wallet for it, in minor units with fractions."""
+
+    id: Ident
+    study: Ident | None = None
+    amount: Exact | None = None
+    total: Exact = Field(validation_alias="total_amount")
+
+
+class Paid(_Shape):
+    """A submission with the bonuses that were paid on it, in minor units."""
+
+    id: Ident
+    bonus_payments: list[Whole]
+
+
 STUDY, DRAFT, STUDIES = TypeAdapter(Study), TypeAdapter(Draft), TypeAdapter(list[Listed])
 VISIT = TypeAdapter(Visit)
 DECIDED, SUBMISSIONS = TypeAdapter(Decided), TypeAdapter(list[Submission])
@@ -113,6 +131,7 @@ BALANCE, COST = TypeAdapter(Balance), TypeAdapter(Cost)
 USER, KNOWN = TypeAdapter(Known), TypeAdapter(list[Known])
 GROUP, GROUPS, MEMBERS = TypeAdapter(Named), TypeAdapter(list[Named]), TypeAdapter(list[Member])
 MESSAGES = TypeAdapter(list[Message])
+BATCH, PAID = TypeAdapter(Batch), TypeAdapter(Paid)
 COUNTS = TypeAdapter(dict[Word, Whole])
 
 
