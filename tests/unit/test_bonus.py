@@ -1,6 +1,5 @@
 """Bonuses in figures: amounts in the rows that go out, shares of fees, and what was added since a snapshot."""
 
-import csv
 from collections import Counter
 from decimal import Decimal
 from uuid import UUID
