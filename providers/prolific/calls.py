@@ -22,8 +22,6 @@ KINDS: Mapping[str, Kind] = {
         Kind("launch", Repeat.ABSORBING, batch=1000, per_run=True),
         Kind("approve", Repeat.ABSORBING, batch=100, lane="wallet", exclusive=True, urgent=True),
         Kind("reject", Repeat.ABSORBING, lane="wallet", exclusive=True, urgent=True),
-        # Nothing shows that a payment will not come any more: a person decides.
-        Kind("bonus", Repeat.READ_BACK, batch=100, per_run=True, lane="wallet", exclusive=True, snapshot=True),
         Kind("stop", Repeat.ABSORBING, urgent=True),
         Kind("pause", Repeat.ABSORBING, urgent=True),
         Kind("resume", Repeat.ABSORBING),
@@ -35,6 +33,8 @@ KINDS: Mapping[str, Kind] = {
         # What is in doubt goes to a person long before the 30 days are over for which messages are listed.
         Kind("message", Repeat.READ_BACK, resend_when_absent=True),
         Kind("revoke", Repeat.ABSORBING, batch=100, urgent=True),
+        # That a bonus is not there proves nothing: a person decides.
+        Kind("bonus", Repeat.READ_BACK, batch=100, per_run=True, lane="wallet", exclusive=True, snapshot=True),
     )
 }
 
@@ -206,6 +206,10 @@ def _find_message(client: Client, requests: Sequence[Request]) -> Sequence[Outco
     return [evidence.told(request, texts[request.facts["worker"]]) for request in requests]
 
 
+def _send_bonus(client: Client, requests: Sequence[Request]) -> Sequence[Outcome]:
+    return bonus.pay(client, _study_of(requests[0]), requests)
+
+
 def _study_of(request: Request) -> str:
     study = request.facts.get("study_id")
     if isinstance(study, str):
@@ -220,7 +224,6 @@ _SEND: Mapping[str, _Calls] = {
     "launch": _send_launch,
     "approve": _send_approve,
     "reject": _send_reject,
-    "bonus": bonus.send,
     "stop": _send_stop,
     "pause": _send_turn,
     "resume": _send_turn,
@@ -231,6 +234,7 @@ _SEND: Mapping[str, _Calls] = {
     "grant": groups.join,
     "revoke": groups.leave,
     "message": _send_message,
+    "bonus": _send_bonus,
 }
 _FIND: Mapping[str, _Calls] = {
     "draft": _find_draft,
@@ -238,7 +242,6 @@ _FIND: Mapping[str, _Calls] = {
     "launch": _find_launch,
     "approve": _find_approve,
     "reject": _find_reject,
-    "bonus": bonus.find,
     "stop": _find_stop,
     "pause": _find_turn,
     "resume": _find_turn,
@@ -249,4 +252,5 @@ _FIND: Mapping[str, _Calls] = {
     "grant": groups.joined,
     "revoke": groups.left,
     "message": _find_message,
+    "bonus": bonus.find,
 }

@@ -22,8 +22,6 @@ from providers.prolific import shapes
 from providers.prolific.paging import assert_kept, continues
 from providers.prolific.shapes import (
     Balance,
-    Batch,
-    Bonuses,
     Decided,
     Draft,
     Listed,
@@ -47,7 +45,7 @@ _NO_FUNDS = re.compile(
     re.IGNORECASE,
 )
 
-R = TypeVar("R", Draft, Study, Decided, Visit, Named, Bonuses)
+R = TypeVar("R", Draft, Study, Decided, Visit, Named, shapes.Paid)
 
 
 def base_url() -> str:
@@ -175,18 +173,19 @@ class Client:
         """Ask for the approval of many submissions; the answer only says that it was asked for."""
         self._call("POST", "submissions/bulk-approve/", json={"submission_ids": [_safe(one) for one in submissions]})
 
-    def set_up_bonuses(self, study: str, rows: str) -> Batch:
-        """Set up bonuses from a CSV of submissions and sums in major units; moves no money, and each call adds one."""
-        wish = {"study_id": _safe(study), "csv_bonuses": rows}
+    def set_up_bonuses(self, study: str, rows: str) -> shapes.Batch:
+        """Have bonuses reckoned, from lines of an id and an amount in major units; each call makes one more batch."""
+        wish = {"study_id": study, "csv_bonuses": rows}
         return read(shapes.BATCH, self._call("POST", "submissions/bonus-payments/", json=wish))
 
     def pay_bonuses(self, batch: str) -> None:
-        """Have a batch paid in the following minutes; asked for twice, it is paid twice."""
+        """Have a batch paid in the next minutes; each call pays it once more."""
         self._call("POST", f"bulk-bonus-payments/{_safe(batch)}/pay/")
 
     def bonus_payments(self, submission: str) -> list[int]:
-        """What one submission was paid on top, in minor units."""
-        return _same(submission, read(shapes.BONUSES, self._call("GET", f"submissions/{_safe(submission)}/"))).paid
+        """The bonuses that were paid on a submission, in minor units."""
+        answer = self._call("GET", f"submissions/{_safe(submission)}/")
+        return _same(submission, read(shapes.PAID, answer)).bonus_payments
 
     def groups(self, workspace: str) -> list[Named]:
         """The participant groups of a workspace that were not deleted."""

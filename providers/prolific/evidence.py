@@ -1,12 +1,13 @@
 """What Prolific shows of a study or a submission goes in, what it proves of our operation comes out; pure functions."""
 
-from collections.abc import Container, Iterable
+from collections import Counter
+from collections.abc import Container, Iterable, Sequence
 
 from providers.contract import Absent, Accepted, Done, Outcome, Request
 from providers.errors import NotSentError, RejectedError, UnknownError
 from providers.outcome import redacted
 from providers.prolific import mapping
-from providers.prolific.shapes import Draft
+from providers.prolific.shapes import Batch, Draft
 
 #: Published, whatever came after.
 _CLOSED = frozenset({"AWAITING REVIEW", "COMPLETED"})
@@ -84,6 +85,31 @@ def member(request: Request, members: Container[str], *, wanted: bool) -> Outcom
 def told(request: Request, texts: Iterable[str]) -> Outcome:
     """A message is there when one with its reference is."""
     return Done() if any(mapping.reference(request.id) in text for text in texts) else Absent()
+
+
+def objection(batch: Batch, study: str, due: int) -> RejectedError | None:
+    """Why bonuses that were set up must not be paid: they are not `due` minor units in all for this study."""
+    told = f"Prolific set up batch {batch.id}, but"
+    if batch.study not in (None, study):
+        return RejectedError(f"{told} for another study, so nothing was paid.")
+    if batch.amount is None:
+        return RejectedError(f"{told} does not say what it would pay where {due} was asked for, so nothing was paid.")
+    if batch.amount != due:
+        return RejectedError(f"{told} it would pay {batch.amount} where {due} was asked for, so nothing was paid.")
+    if batch.total < due:
+        return RejectedError(f"{told} it would cost {batch.total} to pay {due}, so nothing was paid.")
+    return None
+
+
+def paid(request: Request, payments: Sequence[int]) -> Outcome:
+    """A bonus is there when its amount is among what was added since its snapshot."""
+    before = (request.baseline or {}).get("bonus_payments")
+    if not isinstance(before, list):
+        return UnknownError("What was paid before this bonus is not on record, so what is paid now tells nothing.")
+    then, now = Counter(before), Counter(payments)
+    if then - now:
+        return UnknownError("Prolific shows fewer bonuses than before, so what was added cannot be told.")
+    return Done() if request.amount_minor in now - then else Absent()
 
 
 def recruits(status: str) -> bool:

@@ -7,13 +7,12 @@ import re
 from collections.abc import Mapping, Sequence
 from decimal import ROUND_HALF_UP, Decimal
 from functools import lru_cache
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import Any
 from urllib.parse import urlencode, urlsplit, urlunsplit
 from uuid import UUID
 
 from models.status import AgentStatus
-from providers.errors import RejectedError
 
 APPROVED, REJECTED = "APPROVED", "REJECTED"
 AWAITING_REVIEW = "AWAITING REVIEW"
@@ -67,10 +66,9 @@ OPTIONAL = (
     "study_labels",
 )
 _PLACEHOLDERS = "PROLIFIC_PID={{%PROLIFIC_PID%}}&STUDY_ID={{%STUDY_ID%}}&SESSION_ID={{%SESSION_ID%}}"
+#: Prolific counts money in hundredths; where a currency's minor unit is another, a sum would be another too.
+_IN_HUNDREDTHS = frozenset({"EUR", "GBP", "USD"})
 #: Far above any sum of money or number of places; it keeps an absurd exponent from filling the memory.
-CURRENCIES = ("GBP", "USD")
-CENTS = 2
-"""Decimals of both."""
 _BOUND = 10**12
 _WORD = 40
 """Characters of a status that are kept; an unknown one may be anything."""
@@ -109,34 +107,33 @@ def minor(value: object) -> int:
 
 
 def exact(value: object) -> Decimal:
-    """An amount as it is quoted, with its fractions.
+    """An amount in minor units as it was quoted, with its fractions.
 
     Raises:
-        ValueError: not a number, or absurdly large.
+        ValueError: not a number from 0 up, or absurdly large.
     """
-    return _number(value)
+    number = _number(value)
+    if number < 0:
+        raise ValueError("not a number from 0 up")
+    return number
 
 
 def major(amount_minor: int, currency: str) -> str:
-    """A sum in major units with its decimals, as the CSV of bonuses wants it: 425 pence are ``4.25``.
+    """Minor units as Prolific wants them in the rows of bonuses: ``150`` is ``1.50``, and ``30`` there pays 30.00.
 
     Raises:
-        RejectedError: Prolific does not pay in this currency.
+        ValueError: Prolific would take the sum for another one.
     """
-    if currency not in CURRENCIES:
-        raise RejectedError(f"Prolific pays in {' and '.join(CURRENCIES)}, not in {currency}; nothing was sent.")
-    return f"{Decimal(amount_minor).scaleb(-CENTS):.{CENTS}f}"
+    if currency not in _IN_HUNDREDTHS:
+        raise ValueError(f"Prolific pays in {', '.join(sorted(_IN_HUNDREDTHS))}, and not in {currency}")
+    return f"{Decimal(amount_minor).scaleb(-2):f}"
 
 
-def shares(total: Decimal, amounts: Sequence[int]) -> list[int]:
-    """A sum that was quoted for all, in whole minor units for each by its amount; they come to the rounded sum.
-
-    Raises:
-        ValueError: the amounts come to nothing.
-    """
-    whole_, all_ = int(total.quantize(Decimal(1), rounding=ROUND_HALF_UP)), sum(amounts)
-    ends = [whole_ * upto // all_ for upto in accumulate(amounts)]
-    return [end - start for start, end in zip([0, *ends], ends, strict=False)]
+def fee_shares(fee: Decimal, amounts: Sequence[int]) -> list[int]:
+    """Each payment's share of a fee on all of them, in whole minor units that add up to the rounded fee."""
+    whole, total = minor(fee), sum(amounts)
+    marks = [0, *((2 * whole * so_far + total) // (2 * total) for so_far in accumulate(amounts))]
+    return [after - before for before, after in pairwise(marks)]
 
 
 def _number(value: object) -> Decimal:

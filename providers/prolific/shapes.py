@@ -69,23 +69,6 @@ class Visit(Submission):
     study: Ident = Field(validation_alias="study_id")
 
 
-class Bonuses(_Shape):
-    """What a submission was paid on top, in minor units."""
-
-    id: Ident
-    paid: list[Whole] = Field(validation_alias="bonus_payments")
-
-
-class Batch(_Shape):
-    """Bonuses that were set up: what they come to in minor units, exactly as it is quoted."""
-
-    id: Ident
-    study: Ident | None = None
-    amount: Exact
-    fees: Exact = Decimal(0)
-    vat: Exact = Decimal(0)
-
-
 class Balance(_Shape):
     """What a workspace has left to spend, in minor units of its currency."""
 
@@ -126,14 +109,30 @@ class Cost(_Shape):
     total_cost: Minor
 
 
+class Batch(_Shape):
+    """Bonuses that were set up: what they pay, and what leaves the wallet for it, in minor units with fractions."""
+
+    id: Ident
+    study: Ident | None = None
+    amount: Exact | None = None
+    total: Exact = Field(validation_alias="total_amount")
+
+
+class Paid(_Shape):
+    """A submission with the bonuses that were paid on it, in minor units."""
+
+    id: Ident
+    bonus_payments: list[Whole]
+
+
 STUDY, DRAFT, STUDIES = TypeAdapter(Study), TypeAdapter(Draft), TypeAdapter(list[Listed])
 VISIT = TypeAdapter(Visit)
 DECIDED, SUBMISSIONS = TypeAdapter(Decided), TypeAdapter(list[Submission])
 BALANCE, COST = TypeAdapter(Balance), TypeAdapter(Cost)
-BONUSES, BATCH = TypeAdapter(Bonuses), TypeAdapter(Batch)
 USER, KNOWN = TypeAdapter(Known), TypeAdapter(list[Known])
 GROUP, GROUPS, MEMBERS = TypeAdapter(Named), TypeAdapter(list[Named]), TypeAdapter(list[Member])
 MESSAGES = TypeAdapter(list[Message])
+BATCH, PAID = TypeAdapter(Batch), TypeAdapter(Paid)
 COUNTS = TypeAdapter(dict[Word, Whole])
 
 

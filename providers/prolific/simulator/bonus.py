@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
+from io import StringIO
 from typing import Any
 
 from providers.prolific.simulator.money import bonus_quote
@@ -41,7 +42,7 @@ def rows_of(text: str) -> list[tuple[str, int]]:
     Raises:
         ValueError: there is no row, or one of them is no id with an amount.
     """
-    rows = [[part.strip() for part in row] for row in csv.reader(text.splitlines()) if row]
+    rows = [[part.strip() for part in row] for row in csv.reader(StringIO(text)) if row]
     for number, row in enumerate(rows, 1):
         if len(row) != _COLUMNS or not row[0] or not _AMOUNT.fullmatch(row[1]) or Decimal(row[1]) <= 0:
             raise ValueError(f"Row {number} must be an id and an amount above zero, such as 1.50.")
