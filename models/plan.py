@@ -148,7 +148,8 @@ def _assert_paid(session: Session, operation: Operation, again: Intent) -> None:
     from models.agent import Agent  # noqa: PLC0415 - an agent's verbs need this module
     from models.budget import Spend, assert_within, fees_of_bonuses  # noqa: PLC0415 - likewise
 
-    agent = session.get(Agent, operation.agent_id) if operation.kind == "bonus" else None
+    pays = operation.kind == "bonus" and operation.agent_id is not None
+    agent = session.get(Agent, operation.agent_id) if pays else None
     if agent is None or session.get(Operation, again.id) is not None:
         return
     run, amount = agent.task_run, operation.amount_minor or 0
