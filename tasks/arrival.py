@@ -3,7 +3,8 @@
 Both say what they refuse and why, in words that a worker may read.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -16,14 +17,14 @@ from models.agent import Agent
 from models.clock import now
 from models.identity import agent_id, worker_id
 from models.session import transaction
-from models.status import AGENT_LIVE, UNIT_OF_AGENT, AgentStatus
+from models.status import AGENT_LIVE, AgentStatus
 from models.task_run import TaskRun
 from models.unit import Unit, is_free
 from providers import account_of, provider_class, provider_for
 from providers.contract import CrowdProvider, Observation
 from providers.errors import RejectedError
 from tasks import listing, register
-from tasks.diff import diff
+from tasks.diff import Changes, diff
 
 AT_WORK = AGENT_LIVE | {AgentStatus.TIMEOUT, AgentStatus.COMPLETED}
 """Who is in one of these may still hand something in: late, or after the vendor has seen the end of it."""
@@ -83,20 +84,40 @@ def arrive(run_id: UUID, submission: str, worker: str) -> Arrival:
         known = session.get(Agent, agent_id(run.requester_id, submission))
         if known is not None and known.task_run_id != run_id:
             raise UnknownError("The vendor knows no such submission of this study.")
-        if known is not None and known.unit_id is not None and known.status in AGENT_LIVE:
+        if known is not None and known.unit_id is not None and _is_to_hand_in(known):
             return _data(session, run, known, worker)
         held = {submission: known.status} if known is not None else {}
     provider = provider_for(account, [world])
     seen = _look(provider, facts, submission, worker)
-    if (others := _others(run_id)) is not None:
-        held, seen = others | held, [*provider.left(facts), *seen]
+    with _locked(run_id) as (session, run):
+        if session.scalar(select(exists().where(Unit.task_run_id == run_id, is_free()))):
+            return _enter(session, run, submission, worker, diff(held, [seen]))
+    # Everybody is as we held them before the vendor was asked who left: a decision that is made meanwhile is newer.
+    held = listing.held(run_id) | held
+    changes = diff(held, [*provider.left(facts), seen])
+    with _locked(run_id) as (session, run):
+        return _enter(session, run, submission, worker, changes)
+
+
+def _is_to_hand_in(agent: Agent) -> bool:
+    """Whether somebody is at work, or may still hand in what they did: their page may have to be opened again."""
+    return agent.status in AGENT_LIVE or (agent.status in AT_WORK and agent.data is None)
+
+
+@contextmanager
+def _locked(run_id: UUID) -> Iterator[tuple[Session, TaskRun]]:
+    """A transaction that holds a run, so that nobody else takes its units meanwhile."""
     with transaction() as session:
-        run = session.get_one(TaskRun, run_id, with_for_update={"key_share": True})
-        register.write(session, run, diff(held, seen))
-        return _data(session, run, session.get_one(Agent, agent_id(run.requester_id, submission)), worker)
+        yield session, session.get_one(TaskRun, run_id, with_for_update={"key_share": True})
 
 
-def _look(provider: CrowdProvider, facts: Mapping[str, Any], submission: str, worker: str) -> list[Observation]:
+def _enter(session: Session, run: TaskRun, submission: str, worker: str, changes: Changes) -> Arrival:
+    """Write what was seen, and give the unit's data."""
+    register.write(session, run, changes)
+    return _data(session, run, session.get_one(Agent, agent_id(run.requester_id, submission)), worker)
+
+
+def _look(provider: CrowdProvider, facts: Mapping[str, Any], submission: str, worker: str) -> Observation:
     """The submission as the vendor shows it, if it is the worker's and there is work to do for it."""
     if not provider.is_at_vendor(facts):
         raise UnknownError("This study is not at the vendor, so it has no submissions.")
@@ -105,15 +126,7 @@ def _look(provider: CrowdProvider, facts: Mapping[str, Any], submission: str, wo
     except RejectedError:
         raise UnknownError("The vendor knows no such submission of this study.") from None
     _assert_at_work(seen, worker)
-    return [seen]
-
-
-def _others(run_id: UUID) -> dict[str, AgentStatus] | None:
-    """Everybody else of a run that has no unit left, as we hold them before the vendor is asked who left."""
-    with transaction() as session:
-        if session.scalar(select(exists().where(Unit.task_run_id == run_id, is_free()))):
-            return None
-    return listing.held(run_id)
+    return seen
 
 
 def _assert_at_work(seen: Observation, worker: str) -> None:
@@ -130,7 +143,7 @@ def _data(session: Session, run: TaskRun, agent: Agent, worker: str) -> Arrival:
         raise UnknownError("This submission belongs to another run.")
     if agent.worker_id != worker_id(run.provider_type, worker):
         raise NotTheirsError("This submission is somebody else's.")
-    if agent.unit is None or UNIT_OF_AGENT[agent.status] is None:
+    if agent.unit is None or agent.status not in AT_WORK:
         raise OverError(f"This submission is {agent.status}, so there is no work to do for it.")
     session.flush()
     _assert_within_limit(session, run, agent)

@@ -26,9 +26,10 @@ def origin_of(url: str) -> str | None:
     """The origin as browsers write it: lower case, without the usual port; None if the address has none."""
     try:
         parts = httpx.URL(url)
-    except httpx.InvalidURL:
+        host = parts.host
+    except (httpx.InvalidURL, UnicodeError):  # The latter is what a name that no browser knows raises.
         return None
-    return f"{parts.scheme}://{parts.netloc.decode()}" if parts.host else None
+    return f"{parts.scheme}://{parts.netloc.decode()}" if host else None
 
 
 def run_origins() -> frozenset[str]:

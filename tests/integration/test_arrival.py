@@ -167,6 +167,35 @@ def test_who_takes_the_place_of_somebody_who_left_unseen_gets_the_unit_that_was_
     assert scene.findings() == []
 
 
+def test_of_two_who_come_at_once_to_one_free_unit_the_other_gets_what_was_left_unseen(scene, run, worker):
+    people = [worker() for _ in range(2)]
+    left, _ = (arrive(run, *person) for person in people)
+    scene.simulator.state.set_status(people[0][0], "RETURNED")
+    coming, gate = [worker() for _ in range(2)], Barrier(2)
+
+    def come(person):
+        gate.wait()
+        return arrive(run, *person)
+
+    with ThreadPoolExecutor(2) as pool:
+        arrived = list(pool.map(come, coming))
+    assert left.data in [one.data for one in arrived]
+    assert scene.unit_words() == ["assigned"] * 3
+    assert scene.findings() == []
+
+
+@pytest.mark.parametrize("word", ["TIMED-OUT", "AWAITING REVIEW"])
+def test_who_may_still_hand_in_may_open_the_page_again_until_they_have(scene, run, worker, word):
+    submission, name = worker()
+    first = arrive(run, submission, name)
+    scene.simulator.state.set_status(submission, word)
+    scene.reconcile(run)
+    assert arrive(run, submission, name) == first
+    hand_in(run, first.agent_id, "C0DE", {"answer": 1})
+    with pytest.raises(RefusedError, match="no work to do"):
+        arrive(run, submission, name)
+
+
 def test_who_left_is_asked_for_only_where_no_unit_is_free(scene, run, worker):
     for _ in range(3):
         arrive(run, *worker())

@@ -89,3 +89,4 @@ def test_origins_are_written_as_browsers_write_them():
     assert origin_of("https://bücher.example/x") == "https://xn--bcher-kva.example"
     assert origin_of("https://[::1]:9/x") == "https://[::1]:9"
     assert origin_of("not an address") is None
+    assert origin_of("https://xn--/task") is None
