@@ -7,7 +7,7 @@ stays for as long as a payment may take to show.
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import exists, func, select
 from sqlalchemy.orm import Session
 
 from models.balance_reading import BalanceReading
@@ -39,7 +39,7 @@ def look(account_id: UUID, there: Quote) -> None:
         session.get_one(Requester, account_id, with_for_update={"key_share": True})
         paid = _paid(session, account_id, there.currency)
         last = session.scalars(select(BalanceReading).where(BalanceReading.requester_id == account_id)).one_or_none()
-        if last is None or last.currency != there.currency:
+        if last is None or last.currency != there.currency or _has_unknown_fees(session, account_id):
             _begin(session, account_id, last, there, paid)
             return
         gap = (last.total_minor - there.total_minor) - (paid.total_minor - last.paid_minor)
@@ -65,6 +65,12 @@ def _begin(session: Session, account_id: UUID, last: BalanceReading | None, ther
             payments=paid.payments,
         )
     )
+
+
+def _has_unknown_fees(session: Session, account_id: UUID) -> bool:
+    """Of a run that was made without a quote nobody knows what the vendor takes, so nothing can be compared."""
+    unknown = (TaskRun.requester_id == account_id, TaskRun.quoted_minor.is_(None))
+    return bool(session.scalar(select(exists().where(*unknown))))
 
 
 def _paid(session: Session, account_id: UUID, currency: str) -> Paid:

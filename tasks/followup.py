@@ -75,7 +75,7 @@ def wanted(old: TaskRun, name: str) -> Wanted:
     return Wanted(spec, rows)
 
 
-def create(session: Session, old_id: UUID, seen: Wanted, cost: Quote) -> tuple[TaskRun, bool]:
+def create(session: Session, old_id: UUID, seen: Wanted, cost: Quote | None = None) -> tuple[TaskRun, bool]:
     """Write the run that was `seen` to be wanted and costs so much; one that follows already is returned, with False.
 
     Raises:
@@ -88,5 +88,7 @@ def create(session: Session, old_id: UUID, seen: Wanted, cost: Quote) -> tuple[T
         return found, False
     if wanted(old, seen.spec.name) != seen:
         raise ConflictError(f"Work on run {old.name!r} came in at this very moment. Nothing was launched: try again.")
-    spec = replace(seen.spec, quoted_minor=cost.total_minor, quoted_places=seen.places)
+    spec = seen.spec
+    if cost is not None:
+        spec = replace(spec, quoted_minor=cost.total_minor, quoted_places=seen.places)
     return write(session, old.requester, spec, seen.rows)

@@ -26,7 +26,7 @@ QUIET = 40
 @pytest.fixture
 def run(scene):
     """A run of three units, handed in and approved."""
-    made = scene.live(3)
+    made = scene.live(3, quoted_minor=504, quoted_places=3)
     scene.completed(made, 3)
     scene.approve(made)
     scene.settle()
