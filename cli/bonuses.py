@@ -13,15 +13,17 @@ from cli.decisions import OUTCOME, Row
 from cli.document import refusal
 from cli.failure import FailedError, InputError
 from cli.work import Asked, held
-from models import bonus
+from models import bonus, failpoints
 from models.agent import Agent
 from models.bonus import Bonus
 from models.operation import Operation, State
+from models.session import transaction
 from providers import account_of, provider_for
 from providers.contract import Account
 from providers.errors import ProviderError, RejectedError
+from tasks import dispatch
 
-__all__ = ["Asked", "Costs", "Planned", "choose", "cost", "plan"]
+__all__ = ["Asked", "Costs", "Planned", "choose", "cost", "pay", "plan"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,27 @@ class Costs:
     """What the vendor takes on top, as it says now, in minor units."""
 
     fee_minor: int
+
+
+def pay(asked: Asked, *, dry_run: bool = False) -> tuple[Planned, Costs]:
+    """Plan what is asked for and is not there yet, unless this is a rehearsal; the vendor is asked first what it costs.
+
+    Raises:
+        InputError: something cannot be paid as it is asked for; nothing is planned, and so for the others.
+        UnknownNameError: there is no such run or agent.
+        BudgetError: a limit does not allow it.
+        FailedError: the vendor does not answer.
+    """
+    with transaction() as session:
+        planned = plan(session, choose(session, asked), asked.file)
+        session.rollback()
+    costs = cost(planned)
+    if not dry_run:
+        with transaction() as session:
+            planned = plan(session, choose(session, asked), asked.file)
+        failpoints.hit("after_plan")
+        dispatch.wake()
+    return planned, costs
 
 
 def choose(session: Session, asked: Asked) -> list[Piece]:

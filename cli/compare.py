@@ -9,15 +9,18 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from cli.stage import patiently
+from models import bonus
 from models.agent import Agent
 from models.operation import Operation, State
 from models.session import transaction
 from models.status import AgentStatus
 from models.task_run import TaskRun
 from providers import account_of, provider_of
+from providers.contract import CrowdProvider
+from providers.errors import ProviderError
 
 Effects = Counter[tuple[str, str]]
-"""How often each effect happened: its kind, and the run or the submission that it was done to."""
+"""How often each effect happened: its kind, and the run or the submission that it was done to, with a bonus's sum."""
 DECIDED = {AgentStatus.APPROVED: "approve", AgentStatus.REJECTED: "reject"}
 KINDS = {
     "study_created": "draft",
@@ -71,8 +74,18 @@ def confirmed(session: Session, runs: Sequence[TaskRun]) -> Effects:
         if row.kind == "launch":
             effects["places", run] = max(effects["places", run], row.body["places"])
         else:
-            effects[row.kind, row.target if row.kind in DECIDED.values() else run] += 1
+            effects[row.kind, _about(row, run)] += 1
     return _with_first_places(effects)
+
+
+def _about(row: Operation, run: str) -> str:
+    if row.kind == bonus.KIND:
+        return _sum(row.target, row.amount_minor or 0)
+    return row.target if row.kind in DECIDED.values() else run
+
+
+def _sum(submission: str, amount_minor: int) -> str:
+    return f"of {amount_minor} for {submission}"
 
 
 def ledger(runs: Sequence[TaskRun], effects: Iterable[Mapping[str, Any]]) -> Effects:
@@ -86,6 +99,8 @@ def ledger(runs: Sequence[TaskRun], effects: Iterable[Mapping[str, Any]]) -> Eff
             continue
         if effect["kind"] == "places_set":
             found["places", run] = effect["places"]
+        elif effect["kind"] == "bonus_paid":
+            found[bonus.KIND, _sum(effect["submission"], effect["amount_minor"])] += 1
         else:
             found[KINDS.get(effect["kind"], effect["kind"]), effect["submission"] or run] += 1
     return _with_first_places(found)
@@ -96,12 +111,35 @@ def _with_first_places(effects: Effects) -> Effects:
     return effects | Counter({("places", run): 1 for kind, run in effects if kind == "draft"})
 
 
-def listing(there: Statuses, mine: Effects) -> Effects:
-    """What a vendor without a ledger shows of our decisions; the rest is taken on our word."""
-    effects = Counter({key: times for key, times in mine.items() if key[0] not in DECIDED.values()})
+def listing(there: Statuses, paid: Effects, mine: Effects) -> Effects:
+    """What a vendor without a ledger shows of our decisions and bonuses; the rest is taken on our word."""
+    shows = (*DECIDED.values(), bonus.KIND)
+    effects = Counter({key: times for key, times in mine.items() if key[0] not in shows})
     shown = {(DECIDED[status], one) for one, status in there.items() if status in DECIDED}
     effects.update(key for key in shown if key in mine)
-    return effects
+    return effects + paid
+
+
+def paid(runs: Sequence[TaskRun]) -> Effects:
+    """The bonuses that a vendor shows of every submission for which we planned one."""
+    wanted = select(Operation.target).where(Operation.run_id.in_([run.id for run in runs]))
+    with transaction() as session:
+        submissions = session.scalars(wanted.where(Operation.kind == bonus.KIND).distinct()).all()
+        account = account_of(session.get_one(TaskRun, runs[0].id).requester)
+    seen: dict[str, Sequence[int]] = {}
+    if submissions:
+        patiently(partial(_read, provider_of(account), submissions, seen))
+    return Counter((bonus.KIND, _sum(one, amount)) for one, amounts in seen.items() for amount in amounts)
+
+
+def _read(provider: CrowdProvider, submissions: Sequence[str], seen: dict[str, Sequence[int]]) -> None:
+    """Read what was not read yet, as far as calls are not spoilt."""
+    left = [one for one in submissions if one not in seen]
+    shown = dict(zip(left, provider.payments(left), strict=True))
+    seen |= {one: amounts for one, amounts in shown.items() if not isinstance(amounts, ProviderError)}
+    for amounts in shown.values():
+        if isinstance(amounts, ProviderError):
+            raise amounts
 
 
 def by_hand(there: Statuses, caused: Effects) -> set[str]:

@@ -18,12 +18,13 @@ from uuid import UUID
 
 import typer
 
-from cli import console, door, ending, flower, launch, offer, place, runfile, servers, show
+from cli import console, door, ending, flower, launch, offer, place, runfile, servers, show, thanks
 from cli.failure import InputError
 from cli.fleet import Fleet, checkout
 from cli.play import LOOK, REJECTED, Play, follow
 from cli.report import Report, report
-from cli.stage import CREDENTIAL, Stage, patiently, stage
+from cli.stage import CREDENTIAL, LOCAL, Stage, patiently, stage
+from cli.thanks import Thanks
 from cli.watch import Progress
 from models import migrations
 from models.identity import requester_id
@@ -38,7 +39,6 @@ SHORTER, LEAST = 4, 12
 """The run that is expired half-way has a quarter of the units, and at least so many."""
 SERVERS = ("CROWDOPS_DATABASE_URL", "CROWDOPS_BROKER_URL")
 """What would lead the demonstration to servers of somebody else."""
-LOCAL = ("127.0.0.1", "localhost", "::1")
 
 
 def demo(  # noqa: PLR0913 - each option is one thing to play with
@@ -52,8 +52,9 @@ def demo(  # noqa: PLR0913 - each option is one thing to play with
 ) -> None:
     """Play the whole life of two runs at a simulated Prolific, kill workers on the way, and explain every unit.
 
-    People return, time out and come late; work is approved and rejected; the second run is expired half-way.
-    In the end our rows are compared with the vendor's list and its ledger.
+    People return, time out and come late; work is approved and rejected, and half of it is thanked for with a bonus;
+    the second run is expired half-way. In the end our rows are compared with the vendor's list and its ledger, and our
+    money with the vendor's. Bonuses are paid at a simulator only.
 
     It plays on embedded servers of its own, whatever CROWDOPS_DATABASE_URL and CROWDOPS_BROKER_URL say.
     With CROWDOPS_PROLIFIC_URL (and the token in CROWDOPS_PROLIFIC_TOKEN) it runs against that vendor instead.
@@ -130,10 +131,10 @@ def _perform(vendor: Stage, units: int, *, keep: bool, as_json: bool, began: flo
         door.wait()
         ending.heed()
         whole, half = _launch(vendor, units)
-        play = Play(whole, half, units, fleet, to_reject=int(units * REJECTED) if vendor.simulated else 0)
+        play = _play(vendor, whole, half, units, fleet)
         with nullcontext(None) if as_json else Progress() as progress:
             follow(play, progress)
-        made = report(play.runs, vendor, play.decided)
+        made = report(play.runs, vendor, play.decided, play.thanks)
         made.killed, made.seconds, made.flower = play.killed, round(time.monotonic() - began, 1), flower.address()
         show.closing(made, vendor, as_json=as_json)
         if keep:
@@ -142,6 +143,19 @@ def _perform(vendor: Stage, units: int, *, keep: bool, as_json: bool, began: flo
     finally:
         fleet.stop()
     return made
+
+
+def _play(vendor: Stage, whole: UUID, half: UUID, units: int, fleet: Fleet) -> Play:
+    """Nobody's real work is rejected for show, and nobody is paid real money on top."""
+    return Play(
+        whole,
+        half,
+        units,
+        fleet,
+        to_reject=int(units * REJECTED) if vendor.simulated else 0,
+        thanks=Thanks(settings().home / "bonuses.csv") if vendor.play_money else None,
+        settle=vendor.settle,
+    )
 
 
 def _launch(vendor: Stage, units: int) -> list[UUID]:
@@ -171,7 +185,7 @@ def _wanted(units: int, **changes: str) -> runfile.Wanted:
     """The example run with so many units, whose rows come again after the last."""
     read = runfile.read(checkout() / EXAMPLE, lambda _: provider_class("prolific").ArgsClass)
     rows = [read.rows[index % len(read.rows)] | {"number": index + 1} for index in range(units)]
-    budget = read.file.budget * ceil(units / len(read.rows))
+    budget = read.file.budget * ceil(units / len(read.rows)) + thanks.most(units)
     return replace(read, file=read.file.model_copy(update=changes | {"budget": budget}), rows=rows)
 
 

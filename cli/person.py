@@ -1,17 +1,25 @@
-"""The demonstration's person: looks at the vendor for every operation in review, and decides by what is there."""
+"""The demonstration's person: looks at the vendor for every operation in review, and decides by what is there.
 
-from collections.abc import Iterator
+That a payment is not there is believed only when the vendor has had its time to carry it out.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import Select, or_, select
 from sqlalchemy.orm import Session
 
+from cli.console import counted
 from cli.explain import attempts_of
+from models import bonus
 from models.attempt import AttemptOutcome
+from models.clock import after
 from models.operation import Operation, State
 from models.session import transaction
+from models.settings import settings
 from models.status import IllegalMoveError
 from models.task_run import TaskRun
 from providers import account_of, provider_of
@@ -28,16 +36,31 @@ GOOD = (AttemptOutcome.DONE, AttemptOutcome.ACCEPTED)
 class Decided:
     """A decision in words, and how the requests before it went wrong: without that, nothing explains the doubt."""
 
-    told: str
+    kind: str
+    operation: UUID
+    why: str
     faults: list[str]
 
+    @property
+    def told(self) -> str:
+        """The whole."""
+        return f"{self.kind} {self.operation}: {self.why}"
 
-def decide(run_id: UUID) -> Iterator[Decided]:
-    """Settle what is in review in a run's account; what the vendor does not show this time waits for the next."""
+
+def summed(decided: Iterable[Decided]) -> list[str]:
+    """A line for those of a kind that were decided alike."""
+    alike = Counter((one.kind, one.why) for one in decided)
+    return [f"{counted(number, f'{kind} operation')} needed a person: {why}" for (kind, why), number in alike.items()]
+
+
+def decide(run_id: UUID, settle: float = 0) -> Iterator[Decided]:
+    """Settle what is in review in a run's account; what the vendor does not show this time waits for the next.
+
+    A payment is looked for when it was sent `settle` seconds ago, or as long as the settings say if that is longer.
+    """
     with transaction() as session:
         account = session.get_one(TaskRun, run_id).requester_id
-        waiting = select(Operation.id).where(Operation.requester_id == account, Operation.state == State.REVIEW)
-        ids = session.scalars(waiting.order_by(Operation.id)).all()
+        ids = session.scalars(_waiting(account, max(settle, settings().timing.pay_settle))).all()
     for operation_id in ids:
         match _look(operation_id):
             case Done(result):
@@ -48,6 +71,12 @@ def decide(run_id: UUID) -> Iterator[Decided]:
                 decided = None
         if decided is not None:
             yield decided
+
+
+def _waiting(account: UUID, settle: float) -> Select[UUID]:
+    settled = or_(Operation.kind != bonus.KIND, Operation.last_sent_at < after(-settle))
+    waiting = (Operation.requester_id == account, Operation.state == State.REVIEW)
+    return select(Operation.id).where(*waiting, settled).order_by(Operation.id)
 
 
 def _look(operation_id: UUID) -> Outcome:
@@ -78,5 +107,5 @@ def _told(session: Session, row: Operation, decision: Decision) -> Decided:
     outcomes = [attempt.outcome for attempt in attempts_of(session, row)]
     faults = [str(outcome) for outcome in outcomes if outcome is not None and outcome not in GOOD]
     why = f"its requests before: {', '.join(faults)}" if faults else "no request of it went wrong"
-    told = f"{row.kind} {row.id}: {row.reason}; {why}; the operator looked at the vendor and decided: {decision}"
-    return Decided(told, faults)
+    told = f"{row.reason}; {why}; the operator looked at the vendor and decided: {decision}"
+    return Decided(row.kind, row.id, told, faults)

@@ -10,11 +10,13 @@ from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
 from cli import console, ending, person
+from cli.failure import FailedError
 from cli.fleet import Fleet
+from cli.thanks import Thanks
 from cli.watch import Progress, Snapshot, snapshots
-from models import recruit, review
+from models import bonus, recruit, review
 from models.agent import Agent
-from models.operation import Operation
+from models.operation import Operation, State
 from models.session import transaction
 from models.status import AgentStatus, UnitStatus
 from models.task_run import TaskRun
@@ -22,6 +24,8 @@ from tasks import dispatch
 
 KILL_AT = (0.15, 0.5)
 """Shares of the units whose approval is asked for when a worker is killed; the rest waits until those are through."""
+THANK_AT = 0.5
+"""The share of the units whose work is approved when bonuses are planned; the worker is killed when they are out."""
 EXPIRE_AT = 0.2
 """The share of the shorter run that is seen taken when it is expired; about half is, when the vendor has stopped it."""
 REJECTED = 0.08
@@ -45,6 +49,12 @@ class Play:
     fleet: Fleet
     to_reject: int
     """How much work is still to be rejected, before any is approved."""
+    thanks: Thanks | None
+    """The bonuses; None where nobody gets one."""
+    settle: float
+    """Seconds after which a payment that the vendor does not show was not made."""
+    halts: int = 0
+    """How many of the kills at shares of the approvals are over."""
     killed: int = 0
     expired: bool = False
     decided: list[person.Decided] = field(default_factory=list)
@@ -54,6 +64,11 @@ class Play:
     def runs(self) -> list[UUID]:
         """Both."""
         return [self.whole, self.half]
+
+    @property
+    def is_played(self) -> bool:
+        """Whether all was done that is done to the runs."""
+        return self.halts == len(KILL_AT) and (self.thanks is None or self.thanks.again is not None)
 
 
 def follow(play: Play, progress: Progress | None) -> None:
@@ -66,7 +81,7 @@ def follow(play: Play, progress: Progress | None) -> None:
             seen = snapshots(session, play.runs)
         if progress:
             progress.show(*seen)
-        if play.killed == len(KILL_AT) and all(run.is_completed and not run.open for run in seen):
+        if play.is_played and all(run.is_completed and not run.open for run in seen):
             return
         now = [run.numbers() for run in seen]
         if now != last:
@@ -84,10 +99,13 @@ def _act(play: Play, whole: Snapshot, half: Snapshot) -> None:
     _reject(play)
     if _approve(play, whole):
         _kill(play)
+        play.halts += 1
+    _thank(play, whole)
     _accept(play.half)
-    for one in person.decide(play.whole):
-        play.decided.append(one)
-        play.tell(one.told)
+    decided = list(person.decide(play.whole, play.settle))
+    play.decided += decided
+    for line in person.summed(decided):
+        play.tell(line)
 
 
 def _revive(play: Play) -> None:
@@ -118,12 +136,12 @@ def _reject(play: Play) -> None:
 
 def _approve(play: Play, seen: Snapshot) -> bool:
     """Approve what came in, as `crowdops review approve` does, up to the next kill; True when that is due."""
-    before, upto = (ceil(play.units * share) for share in (0, *KILL_AT, 1)[play.killed : play.killed + 2])
+    before, upto = (ceil(play.units * share) for share in (0, *KILL_AT, 1)[play.halts : play.halts + 2])
     if play.to_reject or seen.approved < before:
         return False
     asked = seen.approved + seen.approving
     accepted = _accept(play.whole, max(0, upto - asked))
-    return play.killed < len(KILL_AT) and asked + accepted >= upto
+    return play.halts < len(KILL_AT) and asked + accepted >= upto
 
 
 def _accept(run_id: UUID, most: int | None = None) -> int:
@@ -134,6 +152,20 @@ def _accept(run_id: UUID, most: int | None = None) -> int:
     if agents:
         dispatch.wake()
     return len(agents)
+
+
+def _thank(play: Play, seen: Snapshot) -> None:
+    """Pay bonuses once half of the work is approved; and the same again, as who lost a worker meanwhile may do."""
+    if play.thanks is None or play.thanks.again is not None or seen.approved < ceil(play.units * THANK_AT):
+        return
+    if not play.thanks.planned:
+        try:
+            play.tell(play.thanks.pay(play.whole))
+        except FailedError as error:
+            play.tell(str(error))
+    elif seen.operations.get(bonus.KIND, {}).keys() - {State.PLANNED}:
+        _kill(play)
+        play.tell(play.thanks.pay_again())
 
 
 def _kill(play: Play) -> None:

@@ -9,10 +9,12 @@ from uuid import UUID
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from cli import compare, findings
+from cli import compare, findings, person
 from cli.fate import Fate, Rows, fates, rows
 from cli.person import GOOD, Decided
 from cli.stage import Stage
+from cli.tally import Tally, tally
+from cli.thanks import Thanks
 from models.attempt import Attempt
 from models.discrepancy import Discrepancy, Finding
 from models.operation import Operation, State
@@ -54,9 +56,15 @@ class Report:
     """Decisions that were made in the vendor's own pages."""
     overtaken: list[str]
     """Decisions of ours that came after one made there."""
+    money: Tally
+    thanks: dict[str, Any] | None = None
+    """What came of the bonuses, where any were to be paid."""
     problems: list[str] = field(default_factory=list)
     killed: int = 0
     decided: list[str] = field(default_factory=list)
+    """What needed a person, and how each was decided."""
+    summed: list[str] = field(default_factory=list)
+    """The same, with those together that were decided alike."""
     seconds: float = 0
     flower: str = ""
 
@@ -65,27 +73,39 @@ class Report:
         return asdict(self) | {"ok": not self.problems}
 
 
-def report(run_ids: Sequence[UUID], stage: Stage, decided: Sequence[Decided]) -> Report:
+def report(run_ids: Sequence[UUID], stage: Stage, decided: Sequence[Decided], thanks: Thanks | None = None) -> Report:
     """Explain every unit of the runs, and compare what we hold with what the vendor holds."""
     with transaction() as session:
         runs = [session.get_one(TaskRun, run_id) for run_id in run_ids]
         held = [rows(session, run) for run in runs]
         mine = compare.confirmed(session, runs)
         here = compare.ours(session, runs)
-        made = Report([], _people(held), _answers(held), _kinds(session, run_ids), {}, {}, {}, 0, [])
-        strange = _strange(session, runs)
+        kinds, strange = _kinds(session, run_ids), _strange(session, runs)
     there = compare.listed(runs)
-    caused = compare.ledger(runs, stage.ledger()) if stage.simulated else mine
+    effects = stage.ledger() if stage.simulated else []
+    caused = compare.ledger(runs, effects) if stage.simulated else mine
     hand = compare.by_hand(there, caused)
-    theirs = caused if stage.simulated else compare.listing(there, mine)
+    theirs = caused if stage.simulated else compare.listing(there, compare.paid(runs), mine)
     mine = compare.settled(mine, theirs, hand)
-    made.units = [fate for one in held for fate in fates(one, hand, stage.speed)]
-    made.calls = stage.calls() if stage.simulated else {}
-    made.ours, made.theirs, made.by_hand = compare.counted(mine), compare.counted(theirs), len(hand)
-    open_ends, made.overtaken = _ends(held, hand)
-    made.decided = [one.told for one in decided]
+    open_ends, overtaken = _ends(held, hand)
+    made = Report(
+        units=[fate for one in held for fate in fates(one, hand, stage.speed)],
+        people=_people(held),
+        answers=_answers(held),
+        operations=kinds,
+        calls=stage.calls() if stage.simulated else {},
+        ours=compare.counted(mine),
+        theirs=compare.counted(theirs),
+        by_hand=len(hand),
+        overtaken=overtaken,
+        money=tally(held, stage, effects, hand),
+        thanks=thanks.data() if thanks else None,
+        decided=[one.told for one in decided],
+        summed=person.summed(decided),
+    )
     made.problems = _unexplained(made.units) + open_ends + compare.otherwise(here, there)
     made.problems += compare.differences(mine, theirs) + strange + _without_a_fault(decided)
+    made.problems += [*made.money.problems(), *(thanks.problems() if thanks else ())]
     if stage.simulated:
         made.problems += _unseen(stage, made)
     return made

@@ -1,6 +1,7 @@
 """What the demonstration says to a person: where everything is at the start, and the report at the end."""
 
 from cli import console, fate, flower
+from cli.money import shown
 from cli.report import Report
 from cli.stage import Stage
 from models.settings import settings
@@ -13,6 +14,7 @@ WORDS = {
     "stop": "studies stopped",
     "approve": "approvals",
     "reject": "rejections",
+    "bonus": "bonuses",
 }
 ENDS = (UnitStatus.ACCEPTED, UnitStatus.REJECTED, UnitStatus.EXPIRED)
 
@@ -29,7 +31,9 @@ def opening(vendor: Stage, units: int, seed: int, faults: float, *, as_json: boo
         console.say(f"The vendor is {vendor.url}")
     console.say(f"Flower shows the workers at {flower.address()}")
     console.say(f"Logs are in {settings().home / 'logs'}")
-    console.say(f"Launching {units} units, and a shorter run that is expired half-way; the worker is killed twice.")
+    console.say(f"Launching {units} units, and a shorter run that is expired half-way.")
+    killed = "killed twice, and once more when bonuses are out" if vendor.play_money else "killed twice"
+    console.say(f"The worker is {killed}.")
 
 
 def closing(made: Report, vendor: Stage, *, as_json: bool) -> None:
@@ -46,13 +50,14 @@ def closing(made: Report, vendor: Stage, *, as_json: bool) -> None:
     agree = [(WORDS.get(kind, kind), made.ours.get(kind, 0), made.theirs.get(kind, 0)) for kind in _kinds(made)]
     theirs = "simulator's ledger" if vendor.simulated else "vendor's listing"
     console.table(["effect", "our rows", theirs], agree, title="\nEffects")
+    _money(made, theirs)
     console.say("")
     _endings(made)
 
 
 def _endings(made: Report) -> None:
-    for line in made.decided:
-        console.say(f"Decided by the operator: {line}")
+    for line in made.summed:
+        console.say(line)
     for line in made.overtaken:
         console.say(f"Overtaken by a decision in the vendor's pages: {line}")
     for line in made.problems:
@@ -60,8 +65,28 @@ def _endings(made: Report) -> None:
     people = ", ".join(f"{number} {status}" for status, number in made.people.items())
     console.say(f"Of the people who came, here as at the vendor: {people}; {made.answers} handed in an answer.")
     console.say(f"{made.killed} workers killed. {made.seconds:.0f} s. Flower was at {made.flower}")
-    good = "Every unit is explained, every status is the vendor's, and every effect happened once."
+    good = "Every unit is explained, every status is the vendor's, every effect happened once, and the money agrees."
     console.say("Something is wrong." if made.problems else good)
+
+
+def _money(made: Report, theirs: str) -> None:
+    """What each purpose came to; what the vendor took of it; and the bonuses that were asked for twice."""
+    columns = ["for", "to workers", theirs, "fees", "released", "open"]
+    lines = []
+    for line in made.money.lines:
+        ours = (line.settled_minor, line.theirs_minor, line.fee_minor, line.released_minor, line.open_minor)
+        lines.append((line.purpose, *(None if one is None else shown(one, made.money.currency) for one in ours)))
+    console.table(columns, lines, title="\nMoney")
+    console.say("")
+    console.say(made.money.told_of_wallet())
+    if not made.money.violations:
+        console.say("Every unit and every bonus has its money where it belongs in our ledger.")
+    if made.thanks:
+        console.say(
+            "{planned} bonuses were planned from {file}; the same file again added {added_again}.".format_map(
+                made.thanks
+            )
+        )
 
 
 def _units(made: Report) -> None:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from cli.failure import FailedError
 from models.settings import settings
@@ -30,6 +31,10 @@ FILLING, MOST = 12, 10
 HABITS = {"returns": 0.06, "time_outs": 0.03, "late": 0.03, "no_shows": 0.02, "hand_approvals": 0.05}
 """Shares of the crowd, and of the work that somebody approves in the vendor's pages."""
 
+LOCAL = ("127.0.0.1", "localhost", "::1")
+PAYING = 60
+"""Seconds of its time after which the simulator carries out a payment that it took."""
+
 Answer = TypeVar("Answer")
 
 
@@ -47,6 +52,15 @@ class Stage:
     simulated: bool
     speed: float = 1
     """Seconds that pass there in one of ours."""
+    play_money: bool = False
+    """Whether it is known to be a simulator, so that nobody real is paid."""
+    deposit: int | None = None
+    """What the simulator's wallet held at first, in minor units."""
+
+    @property
+    def settle(self) -> float:
+        """Seconds of ours after which a simulator has carried out whatever payment it took, with some to spare."""
+        return 2 * PAYING / self.speed
 
     def ledger(self) -> list[dict[str, Any]]:
         """Every effect that the simulator saw happen."""
@@ -62,14 +76,27 @@ class Stage:
         """How many decisions were made in the simulator's own pages, by no call of anybody."""
         return sum(self._read("state")["by_hand"].values())
 
+    def wallet(self) -> int:
+        """What the simulator's wallet holds, reserved or not, in minor units."""
+        total: int = self._read("state")["wallet"]["total"]
+        return total
+
+    def rewards(self) -> dict[str, int]:
+        """What each study pays for its work, in minor units."""
+        return {study["id"]: study["reward"] for study in self._read("state")["studies"]}
+
     def uses_the_door(self) -> bool:
         """Whether the crowd gets its data, and hands in its answers, at the web process."""
         return bool(self._read("state")["door"]["on"])
 
     def _read(self, page: str) -> dict[str, Any]:
-        with urllib.request.urlopen(f"{self.url}/simulator/{page}", timeout=10) as answer:  # noqa: S310 - our own server
-            read: dict[str, Any] = json.load(answer)
-        return read
+        return _panel(self.url, page)
+
+
+def _panel(url: str, page: str) -> dict[str, Any]:
+    with urllib.request.urlopen(f"{url}/simulator/{page}", timeout=10) as answer:  # noqa: S310 - our own server
+        read: dict[str, Any] = json.load(answer)
+    return read
 
 
 @contextmanager
@@ -84,7 +111,7 @@ def stage(seed: int, faults: float, units: int) -> Iterator[Stage]:
     if (foreign := settings().prolific_url) is not None:
         if TOKEN not in os.environ:
             raise StageError(f"CROWDOPS_PROLIFIC_URL names a vendor, so {TOKEN} must hold its token.")
-        yield _account(foreign, simulated=False)
+        yield _foreign(foreign)
         return
     os.environ[TOKEN] = "simulator"
     arrivals = 60 / SPEED * min(MOST, max(1, units / FILLING))
@@ -92,10 +119,24 @@ def stage(seed: int, faults: float, units: int) -> Iterator[Stage]:
         os.environ["CROWDOPS_PROLIFIC_URL"] = url
         settings.cache_clear()
         try:
-            yield replace(_account(url, simulated=True), speed=SPEED)
+            played = replace(_account(url, simulated=True), speed=SPEED, play_money=True)
+            yield replace(played, deposit=played.wallet())
         finally:
             del os.environ["CROWDOPS_PROLIFIC_URL"], os.environ[TOKEN]
             settings.cache_clear()
+
+
+def _foreign(url: str) -> Stage:
+    """A vendor that was there before; only at a local address that has a simulator's pages is its money no real one."""
+    found = _account(url, simulated=False)
+    if urlsplit(url).hostname not in LOCAL:
+        return found
+    try:
+        speed = float(_panel(url, "state")["clock"]["speed"])
+    except (OSError, ValueError, LookupError, TypeError):
+        return found
+    # Where the clock stands still, no payment is ever carried out.
+    return replace(found, speed=speed, play_money=True) if speed > 0 else found
 
 
 def patiently(read: Callable[[], Answer]) -> Answer:

@@ -88,6 +88,12 @@ class Snapshot:
         """Operations that wait for a person."""
         return sum(number for state, number in self._states() if state is State.REVIEW)
 
+    @property
+    def bonuses(self) -> tuple[int, int]:
+        """How many bonuses were paid, and how many were planned in all."""
+        states = self.operations.get("bonus", {})
+        return states.get(State.CONFIRMED, 0), sum(states.values())
+
     def _states(self) -> list[tuple[State, int]]:
         return [pair for states in self.operations.values() for pair in states.items()]
 
@@ -195,6 +201,9 @@ def _bars() -> Bars:
 def _notes(seen: Snapshot) -> list[str]:
     """What a person should know besides the numbers."""
     notes = [f"{console.counted(seen.open, 'operation')} open, {seen.review} for a person to decide"]
+    paid, planned = seen.bonuses
+    if planned:
+        notes.append(f"{paid} of {console.counted(planned, 'bonus')} paid")
     if seen.review:
         notes.append(f"Decide with `crowdops ops list --state review --run {seen.run_id}`.")
     if seen.paused is not None:
