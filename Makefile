@@ -5,6 +5,9 @@ UV ?= uv
 READY := .venv/.ready
 RUN := .venv/bin/python -m
 
+# Dozens of processes are started, which would all compile everything anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 help: ## Show this list.
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1	\2/p' Makefile | expand -t 14
 

@@ -35,7 +35,7 @@ from providers import account_of, provider_class, provider_of
 
 EXAMPLE = "examples/image-descriptions.yaml"
 PROCESSES = ("worker", "beat", "flower", "web")
-SHORTER, LEAST = 4, 12
+SHORTER, LEAST = 4, 24
 """The run that is expired half-way has a quarter of the units, and at least so many."""
 SERVERS = ("CROWDOPS_DATABASE_URL", "CROWDOPS_BROKER_URL")
 """What would lead the demonstration to servers of somebody else."""

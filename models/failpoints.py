@@ -1,7 +1,8 @@
 """Named places where tests make a worker die, stall or sleep; they cost nothing when none is set.
 
 ``CROWDOPS_FAILPOINT=NAME:ACTION``, where ACTION is ``exit``, ``stop`` or ``sleep=SECONDS``, happens once in a
-CROWDOPS_HOME: the first process that gets there takes it by creating the file ``failpoint-NAME``.
+CROWDOPS_HOME: the first process that gets there takes it by creating the file ``failpoint-NAME:ACTION``. Several have
+commas between them.
 """
 
 import os
@@ -43,20 +44,11 @@ def _taken(marker: Path) -> bool:
 
 
 def hit(name: str) -> None:
-    """Do what the failpoint of this name says, if it is set and was not hit yet."""
-    spec = settings().failpoint
-    if spec is None or not spec.startswith(f"{name}:"):
-        return
-    _, verb, seconds = _parse(spec)
-    if _taken(settings().home / f"failpoint-{name}"):
-        return
-    if verb == "exit":
-        os._exit(137)
-    elif verb == "stop":
-        # To this very thread: it would run on for a moment, were the signal for whichever thread takes it.
-        signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)
-    else:
-        time.sleep(seconds)
+    """Do what the first failpoint of this name says that was not hit yet; nothing if there is none."""
+    for spec in _specs():
+        if spec.startswith(f"{name}:") and not _taken(settings().home / f"failpoint-{spec}"):
+            _do(spec)
+            return
 
 
 def validate() -> None:
@@ -65,5 +57,20 @@ def validate() -> None:
     Raises:
         SettingsError: the name or the action is not known.
     """
-    if (spec := settings().failpoint) is not None:
+    for spec in _specs():
         _parse(spec)
+
+
+def _specs() -> list[str]:
+    return spec.split(",") if (spec := settings().failpoint) is not None else []
+
+
+def _do(spec: str) -> None:
+    _, verb, seconds = _parse(spec)
+    if verb == "exit":
+        os._exit(137)
+    elif verb == "stop":
+        # To this very thread: it would run on for a moment, were the signal for whichever thread takes it.
+        signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)
+    else:
+        time.sleep(seconds)

@@ -6,6 +6,7 @@ import signal
 import tempfile
 import time
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 
 import psycopg
@@ -13,7 +14,7 @@ import pytest
 import redis
 from sqlalchemy import make_url
 
-from cli import postgres, valkey
+from cli import daemon, postgres, valkey
 from cli.servers import embedded
 from models import migrations, session
 from models.base import Base
@@ -22,7 +23,7 @@ from models.settings import SettingsError, settings
 TEMPLATE = "crowdops_template"
 CUT_OFF = """
 SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
-WHERE datname = current_database() AND pid <> pg_backend_pid()
+WHERE datname = current_database() AND pid <> pg_backend_pid() AND state <> 'idle'
 """
 
 
@@ -105,6 +106,9 @@ def _fresh_settings():
 def servers():
     """The embedded servers of the session; the value is their home."""
     with _temporary_home() as home, embedded():
+        # What is written reaches the system at once, and so outlives any server that is killed here.
+        _administer("ALTER SYSTEM SET fsync = off")
+        _administer("SELECT pg_reload_conf()")
         yield home
 
 
@@ -118,33 +122,57 @@ def _template(servers):  # noqa: ARG001 - a fixture is asked for by its name
 @pytest.fixture(scope="session")
 def _database(_template):
     _administer(f"CREATE DATABASE crowdops_test TEMPLATE {TEMPLATE}")
-    return _url_of("crowdops_test")
+    yield (url := _url_of("crowdops_test"))
+    _sweeper(url).close()
 
 
 @pytest.fixture
-def database_url(_database):
-    """A migrated and empty database, which `CROWDOPS_DATABASE_URL` names."""
-    postgres.start()  # A test before may have left it stopped.
-    with _environment(DATABASE_URL=_database):
-        yield _database
-    postgres.start()
+def database_url(_database, monkeypatch):
+    """A migrated and empty database, which `CROWDOPS_DATABASE_URL` names.
+
+    What this process is connected with stays connected, because a new connection takes as long as dozens of statements.
+    """
+    _running(postgres)
+    monkeypatch.setenv("CROWDOPS_DATABASE_URL", _database)
+    settings.cache_clear()
+    yield _database
+    _running(postgres)
     _empty(_database)
 
 
+def _running(server):
+    """Start a server that a test has stopped."""
+    if daemon.pid(server.NAME) is None:
+        server.start()
+
+
 def _empty(url):
-    """Delete every row, which is far quicker than another database; whoever is still connected is cut off."""
-    with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
-        connection.execute(CUT_OFF)
-        # No foreign key is looked at, so the order does not matter.
-        connection.execute("SET session_replication_role = replica")
-        connection.execute("; ".join(str(table.delete()) for table in Base.metadata.tables.values()))
-        connection.execute("INSERT INTO clock (id, ahead) VALUES (gen_random_uuid(), interval '0')")
+    """Delete every row, which is far quicker than another database; whoever is still at something is cut off."""
+    try:
+        _sweep(_sweeper(url))
+    except psycopg.OperationalError:  # It was stopped and started again.
+        _sweeper.cache_clear()
+        _sweep(_sweeper(url))
+
+
+@cache
+def _sweeper(url):
+    connection = psycopg.connect(url.replace("+psycopg", ""), autocommit=True)
+    # No foreign key is looked at, so the order does not matter.
+    connection.execute("SET session_replication_role = replica")
+    return connection
+
+
+def _sweep(connection):
+    connection.execute(CUT_OFF)
+    connection.execute("; ".join(str(table.delete()) for table in Base.metadata.tables.values()))
+    connection.execute("INSERT INTO clock (id, ahead) VALUES (gen_random_uuid(), interval '0')")
 
 
 @pytest.fixture
 def broker_url(servers):  # noqa: ARG001 - a fixture is asked for by its name
     """The broker, emptied for this test; `CROWDOPS_BROKER_URL` names it."""
-    valkey.start()
+    _running(valkey)
     url = settings().broker()
     with redis.Redis(unix_socket_path=str(settings().socket_dir / "valkey.sock")) as client:
         client.flushall()

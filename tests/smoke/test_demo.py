@@ -44,12 +44,12 @@ def demo(temporary_home):
 
 
 @pytest.mark.timeout(260)
-def test_the_demonstration_kills_workers_and_every_unit_of_both_runs_is_explained(demo):
+def test_the_demonstration_kills_workers_and_every_unit_is_explained_and_every_payment_made_once(demo):
     code, report = demo("--units", "25", "--faults", "0.1")
     assert (code, report["problems"]) == (0, [])
-    assert report["killed"] == 2
+    assert report["killed"] == 3
     assert report["ours"] == report["theirs"]
-    assert (report["ours"]["draft"], report["ours"]["publish"], report["ours"]["places"]) == (2, 2, 25 + 12)
+    assert (report["ours"]["draft"], report["ours"]["publish"], report["ours"]["places"]) == (2, 2, 25 + 24)
     ends = Counter((unit["run"].rpartition("-")[2], unit["status"]) for unit in report["units"])
     assert ends["whole", "accepted"] + ends["whole", "rejected"] >= 25
     assert ends["whole", "rejected"] == report["ours"]["reject"] > 0
@@ -57,6 +57,13 @@ def test_the_demonstration_kills_workers_and_every_unit_of_both_runs_is_explaine
     assert ends["half", "expired"] > 0
     assert report["people"]["returned"] > 0
     assert report["answers"] == report["people"]["approved"] + report["people"]["rejected"]
+    assert report["thanks"]["planned"] == report["ours"]["bonus"] > 5
+    assert report["thanks"]["added_again"] == 0
+    money = {line["purpose"]: line for line in report["money"]["lines"]}
+    for line in money.values():
+        assert line["settled_minor"] == line["theirs_minor"] > 0
+        assert line["open_minor"] == 0
+    assert report["money"]["violations"] == []
 
 
 def living(home):
@@ -88,7 +95,7 @@ def test_a_demonstration_at_the_vendor_that_the_environment_names_takes_everythi
             process.stdout.read()  # To the end, since a closed pipe would end it otherwise.
         assert process.returncode == 128 + signal.SIGTERM
         assert living(home) == []
-        assert {study.places for study in vendor.state.studies.values()} <= {1, 5, 12}
+        assert {study.places for study in vendor.state.studies.values()} <= {1, 5, 24}
 
 
 def test_a_vendor_without_a_token_is_refused_with_a_word(temporary_home):

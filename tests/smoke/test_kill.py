@@ -72,32 +72,30 @@ def halted(fleet):
 
 @pytest.fixture
 def doomed(start):
-    """A function that starts workers, one for each failpoint, and waits until they are at work."""
+    """A function that starts a worker with failpoints, and waits until it is at work."""
     workers = []
 
     def prepare(*failpoints):
-        for number, failpoint in enumerate(failpoints):
-            name = f"doomed-{number}"
-            workers.append(start(Worker, name, CROWDOPS_FAILPOINT=failpoint, CROWDOPS_WORKERS="1"))
-        for worker in workers:
-            worker.ready()
-        return workers
+        extra = {"CROWDOPS_FAILPOINT": ",".join(failpoints), "CROWDOPS_WORKERS": "1"}
+        workers.append(start(Worker, f"doomed-{len(workers)}", **extra))
+        workers[-1].ready()
+        return workers[-1]
 
     yield prepare
     for worker in workers:
         worker.teardown()
 
 
-def hit(worker):
-    """Whether the worker has come to its failpoint."""
-    return any(worker.home.glob("failpoint-*"))
+def hits(worker):
+    """The failpoints that the worker has come to."""
+    return {path.name.removeprefix("failpoint-") for path in worker.home.glob("failpoint-*")}
 
 
 def test_at_every_point_a_worker_may_die_or_stall_and_each_effect_happens_once(job, doomed, halted, simulator):
-    workers = doomed(*DEATHS, *STALLS)
+    worker = doomed(*DEATHS, *STALLS)
 
     def all_hit():
-        left = [worker for worker in workers if not hit(worker)]
+        left = {*DEATHS, *STALLS} - hits(worker)
         if left and not [row for row in job.mine("draft") if row.state is State.PLANNED]:
             # An answer that is lost has to be read back, for the one that dies there.
             simulator.faults.next(DRAFT, "drop_after")
@@ -113,11 +111,11 @@ def test_at_every_point_a_worker_may_die_or_stall_and_each_effect_happens_once(j
 
 
 def test_a_worker_that_wakes_up_long_after_its_lease_sends_nothing(job, doomed, halted):
-    (zombie,) = doomed("before_send:stop")
+    zombie = doomed("before_send:stop")
     calls = job.calls(DRAFT)
     job.planned()
     dispatch.publish(dispatch.take())
-    job.until(lambda: hit(zombie))
+    job.until(lambda: hits(zombie))
     # Its parent would end it at its time limit; so the parent stalls as well, as the whole machine might.
     zombie.kill("SIGSTOP")
     halted()
