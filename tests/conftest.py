@@ -184,11 +184,11 @@ def broker_url(servers):  # noqa: ARG001 - a fixture is asked for by its name
 def eventually():
     """A function that polls a condition until it is true, and returns its value."""
 
-    def poll(condition, timeout=10.0):
+    def poll(condition, timeout=10.0, every=0.02):
         deadline = time.monotonic() + timeout
         while not (value := condition()):
             assert time.monotonic() < deadline, f"not true within {timeout:g} s; last seen: {value!r}"
-            time.sleep(0.02)
+            time.sleep(every)
         return value
 
     return poll

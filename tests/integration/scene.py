@@ -104,7 +104,8 @@ class Scene:
 
     def hand_in(self, run, how_many=1):
         """People take places and finish; the ids of their submissions."""
-        submissions = [self.simulator.state.take_place(self.study(run)).id for _ in range(how_many)]
+        study = self.study(run)
+        submissions = [self.simulator.state.take_place(study).id for _ in range(how_many)]
         for submission in submissions:
             self.simulator.state.finish(submission)
         return submissions
@@ -191,7 +192,9 @@ class Scene:
 
     def states(self, *kinds):
         """Where the operations of these kinds stand."""
-        return {row.state for row in self.operations(*kinds)}
+        states = select(Operation.state).distinct()
+        with transaction() as session:
+            return set(session.scalars(states.where(Operation.kind.in_(kinds)) if kinds else states))
 
     def attempts(self, *where):
         """What was put on record before it was sent."""

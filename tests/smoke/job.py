@@ -59,7 +59,7 @@ class Job(Scene):
 
     def until(self, condition):
         """Wait for the fleet."""
-        return self.eventually(condition, LONG)
+        return self.eventually(condition, LONG, every=0.1)
 
     def statuses(self, table, run):
         """The statuses of the units or agents of a run."""

@@ -24,6 +24,8 @@ from tests.smoke.containers import Beat, Worker
 pytestmark = pytest.mark.smoke
 LONG, SHORT = 400, 100
 """Units of a run that goes to its end, and of one that is expired half-way."""
+FEW, MANY = 1.0, 120.0
+"""How many people come to a run in a minute of theirs, before the shorter run is expired and after that."""
 HABITS = {"returns": 0.06, "time_outs": 0.03, "late": 0.03, "no_shows": 0.02, "hand_approvals": 0.05}
 MESSAGE = "The descriptions are single words, although two to four whole sentences were asked for in the task. " * 2
 REJECTED = 12
@@ -33,7 +35,7 @@ PATIENCE = 100
 @pytest.fixture
 def vendor():
     """A simulated Prolific with a crowd that is as people are, five minutes of theirs in a second of ours."""
-    options = Options(speed=300.0, arrivals=120.0, faults=0.05, crowd=True, **HABITS)
+    options = Options(speed=300.0, arrivals=FEW, faults=0.05, crowd=True, **HABITS)
     with running(options) as made:
         yield made
 
@@ -102,9 +104,11 @@ def test_five_hundred_units_and_everything_that_happens_to_them(world, vendor):
         if world.count(Agent.id, Agent.task_run_id == half) > SHORT / 10 and not world.get(TaskRun, half).is_expired:
             with transaction() as db:
                 recruit.expire(db.get_one(TaskRun, half))
+        if world.get(TaskRun, half).is_expired:
+            vendor.crowd.arrivals = MANY
         return world.over(whole) and world.over(half)
 
-    world.eventually(go_on, PATIENCE)
+    world.eventually(go_on, PATIENCE, every=0.25)
     agree(world, vendor)
     units = {run: Counter(str(row.status) for row in world.all(Unit, Unit.task_run_id == run)) for run in (whole, half)}
     # A unit that came back while somebody late held its place is left over, and nobody else is let in for it.
