@@ -3,7 +3,9 @@
 Prolific's fee is a third of the reward, as in its recorded data, and VAT is taken here as a fifth of the fee.
 """
 
+from collections.abc import Mapping
 from fractions import Fraction
+from functools import lru_cache
 from math import ceil, floor
 
 FEE = Fraction(1, 3)
@@ -20,7 +22,8 @@ def minor(amount: Fraction) -> int:
     return floor(amount + Fraction(1, 2))
 
 
-def bonus_quote(amount: int) -> dict[str, Fraction]:
+@lru_cache(maxsize=1024)
+def bonus_quote(amount: int) -> Mapping[str, Fraction]:
     """What bonuses of `amount` minor units cost, in the words of the document.
 
     Each charge is rounded up to a hundredth, which meets the document's example: fees of 283.34 on 850.
