@@ -26,6 +26,8 @@ KILL_AT = (0.15, 0.5)
 """Shares of the units whose approval is asked for when a worker is killed; the rest waits until those are through."""
 THANK_AT = 0.5
 """The share of the units whose work is approved when bonuses are planned; the worker is killed when they are out."""
+EXPIRE_AT = 0.1
+"""The share of the shorter run that is seen taken when it is expired; more is, when the vendor has stopped it."""
 REJECTED = 0.08
 """The share of the longer run whose work is rejected for show: not where real people did it."""
 CATEGORY = "LOW_EFFORT"
@@ -177,12 +179,12 @@ def _kill(play: Play) -> None:
 
 
 def _expire(play: Play, seen: Snapshot) -> None:
-    """End the second run as soon as people are at work, as `crowdops run expire` does; more come until it is ended."""
-    if play.expired or not seen.at_work:
+    """End the second run long before all of it is taken, while people are at work, as `crowdops run expire` does."""
+    left = seen.units.get(UnitStatus.CREATED, 0) + seen.units.get(UnitStatus.LAUNCHED, 0)
+    if play.expired or not seen.at_work or left > seen.total * (1 - EXPIRE_AT):
         return
     with transaction() as session:
         recruit.expire(session.get_one(TaskRun, play.half))
     dispatch.wake()
     play.expired = True
-    left = seen.units.get(UnitStatus.CREATED, 0) + seen.units.get(UnitStatus.LAUNCHED, 0)
     play.tell(f"Expired {seen.name}: {seen.at_work} people are at work, and nobody has {left} of {seen.total} units.")
