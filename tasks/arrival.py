@@ -1,7 +1,4 @@
-"""Workers at the task's page: a submission's id goes in, its unit's data comes out; what they hand in is kept.
-
-Both say what they refuse and why, in words that a worker may read.
-"""
+"""Workers at the task's page: a submission's id goes in, its unit's data comes out, or a refusal by name."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -9,61 +6,31 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import exists, func, literal, select, tuple_
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import exists, func, select, tuple_
 from sqlalchemy.orm import Session
 
 from models.agent import Agent
-from models.clock import now
 from models.identity import agent_id, worker_id
 from models.session import transaction
-from models.status import AGENT_LIVE, AgentStatus
+from models.status import AGENT_LIVE
 from models.task_run import TaskRun
 from models.unit import Unit, is_free
-from providers import account_of, provider_class, provider_for
+from providers import account_of, provider_for
 from providers.contract import CrowdProvider, Observation
 from providers.errors import RejectedError
 from tasks import listing, register
 from tasks.diff import Changes, diff
-
-AT_WORK = AGENT_LIVE | {AgentStatus.TIMEOUT, AgentStatus.COMPLETED}
-"""Who is in one of these may still hand something in: late, or after the vendor has seen the end of it."""
-
-
-class RefusedError(Exception):
-    """A worker does not get what they asked for; the message says why."""
-
-
-class NotTheirsError(RefusedError):
-    """The submission is somebody else's."""
-
-
-class OverError(RefusedError):
-    """The submission is over or settled, so there is nothing to do for it."""
-
-
-class SecondUnitError(RefusedError):
-    """The worker has as much work of the run as one worker may have."""
-
-
-class WrongCodeError(RefusedError):
-    """The completion code is none of the run's."""
-
-
-class ConflictError(RefusedError):
-    """Something else was handed in before."""
-
-
-class UnknownError(RefusedError):
-    """There is no such submission, as far as can be seen now."""
+from tasks.handin import AT_WORK, token_of
+from tasks.refusal import NotTheirsError, OverError, SecondUnitError, UnknownError
 
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """An agent and the data of its unit."""
+    """An agent, the data of its unit, and the token without which nothing can be handed in for it."""
 
     agent_id: UUID
     data: dict[str, Any]
+    token: str
 
 
 def arrive(run_id: UUID, submission: str, worker: str) -> Arrival:
@@ -147,7 +114,7 @@ def _data(session: Session, run: TaskRun, agent: Agent, worker: str) -> Arrival:
         raise OverError(f"This submission is {agent.status}, so there is no work to do for it.")
     session.flush()
     _assert_within_limit(session, run, agent)
-    return Arrival(agent.id, agent.unit.assignment.data)
+    return Arrival(agent.id, agent.unit.assignment.data, token_of(run, agent.id, worker))
 
 
 def _assert_within_limit(session: Session, run: TaskRun, agent: Agent) -> None:
@@ -158,31 +125,3 @@ def _assert_within_limit(session: Session, run: TaskRun, agent: Agent) -> None:
     held = select(func.count()).select_from(Agent).join(Unit, Unit.agent_id == Agent.id).where(*mine, earlier)
     if session.scalars(held).one() >= limit:
         raise SecondUnitError("You have as much work of this study as one person may have, under other submissions.")
-
-
-def hand_in(run_id: UUID, agent: UUID, code: str, data: dict[str, Any]) -> str | None:
-    """Keep what a worker did; the same again changes nothing. Returns where the browser goes next, if anywhere.
-
-    Raises:
-        UnknownError: the run has no such agent.
-        ConflictError: they handed in something else before.
-        WrongCodeError: the code is none of the run's.
-        OverError: the submission is over.
-    """
-    with transaction() as session:
-        run = session.get_one(TaskRun, run_id)
-        mine = select(Agent).where(Agent.id == agent, Agent.task_run_id == run_id)
-        row = session.scalars(mine.with_for_update(of=Agent, key_share=True)).one_or_none()
-        if row is None:
-            raise UnknownError("This run has no such agent.")
-        if code not in run.args["completion_codes"]:
-            raise WrongCodeError("That is not a completion code of this study.")
-        # As the database keeps it, where 1e23 is the whole number that it means.
-        if row.data is not None and not session.scalar(select(literal(row.data, JSONB) == literal(data, JSONB))):
-            raise ConflictError("Something else was handed in for this submission before; that is kept.")
-        if row.data is None:
-            if row.status not in AT_WORK:
-                raise OverError(f"This submission is {row.status}, so nothing can be handed in for it.")
-            # Whether that completes the work is the vendor's to say.
-            row.data, row.submitted_at = data, session.scalars(select(now())).one()
-        return provider_class(run.provider_type).return_url(code)

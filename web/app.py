@@ -11,7 +11,8 @@ from starlette.responses import JSONResponse
 
 from models.settings import settings
 from providers import installed
-from tasks import arrival
+from tasks import arrival, handin
+from tasks.refusal import UnknownError
 from web import health, refusals
 from web.body import Wish, Work, read
 from web.origins import RunOrigins
@@ -32,14 +33,15 @@ async def arrive(request: Request, page: Annotated[Page, Depends(page_of)]) -> J
     page.assert_means(wish.provider, wish.account, wish.run)
     limiter: CapacityLimiter = request.app.state.asking
     found = await to_thread.run_sync(arrival.arrive, page.run_id, wish.submission, wish.worker, limiter=limiter)
-    return JSONResponse({"id": str(found.agent_id), "data": found.data})
+    return JSONResponse({"id": str(found.agent_id), "data": found.data, "token": found.token})
 
 
 @router.post("/api/v1/agents/{agent}/submit")
 async def submit(request: Request, agent: str, page: Annotated[Page, Depends(page_of)]) -> JSONResponse:
     """Keep what a worker did; the same again changes nothing."""
     work = await read(request, Work)
-    redirect = await to_thread.run_sync(arrival.hand_in, page.run_id, _agent_id(agent), work.code, work.data)
+    said = (_agent_id(agent), work.token, work.code, work.data)
+    redirect = await to_thread.run_sync(handin.hand_in, page.run_id, *said)
     return JSONResponse({"redirect": redirect})
 
 
@@ -55,7 +57,7 @@ def _agent_id(text: str) -> UUID:
     try:
         return UUID(text)
     except ValueError:
-        raise arrival.UnknownError("This run has no such agent.") from None
+        raise UnknownError("This run has no such agent.") from None
 
 
 @asynccontextmanager

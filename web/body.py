@@ -27,10 +27,11 @@ class Wish(BaseModel):
 
 
 class Work(BaseModel):
-    """What a worker did, with the completion code that the page gives out for it."""
+    """What a worker did, with the page's completion code, and the token that it got when the worker arrived."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    token: Annotated[str, StringConstraints(max_length=200)] | None = None
     code: Annotated[str, StringConstraints(min_length=1, max_length=200)]
     data: dict[str, JsonValue]
 

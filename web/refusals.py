@@ -14,19 +14,20 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from providers.errors import AccountError, ProviderError, ThrottledError
-from tasks import arrival
+from tasks import refusal
 
 log = logging.getLogger(__name__)
 
 SOON, LATER = 5, 60
 """Seconds until it is worth trying again: by itself, or once a person has mended something."""
-BY_NAME: Mapping[type[arrival.RefusedError], tuple[int, str]] = {
-    arrival.NotTheirsError: (403, "not_yours"),
-    arrival.UnknownError: (404, "unknown"),
-    arrival.SecondUnitError: (409, "second_unit"),
-    arrival.ConflictError: (409, "conflict"),
-    arrival.OverError: (410, "over"),
-    arrival.WrongCodeError: (400, "wrong_code"),
+BY_NAME: Mapping[type[refusal.RefusedError], tuple[int, str]] = {
+    refusal.NotTheirsError: (403, "not_yours"),
+    refusal.WrongTokenError: (403, "wrong_token"),
+    refusal.UnknownError: (404, "unknown"),
+    refusal.SecondUnitError: (409, "second_unit"),
+    refusal.ConflictError: (409, "conflict"),
+    refusal.OverError: (410, "over"),
+    refusal.WrongCodeError: (400, "wrong_code"),
 }
 
 
@@ -61,7 +62,7 @@ class Unforeseen:
 
 def install(app: FastAPI) -> None:
     """Answer every refusal and failure in one form."""
-    for kind in (DeniedError, HTTPException, arrival.RefusedError, ProviderError, SQLAlchemyError):
+    for kind in (DeniedError, HTTPException, refusal.RefusedError, ProviderError, SQLAlchemyError):
         app.add_exception_handler(kind, _answer)
     app.add_middleware(Unforeseen)
 
@@ -76,7 +77,7 @@ def _denied(error: Exception) -> DeniedError:
         case HTTPException():
             status = HTTPStatus(error.status_code)
             return DeniedError(status, status.name.lower(), f"{status.phrase}.", **dict(error.headers or {}))
-        case arrival.RefusedError():
+        case refusal.RefusedError():
             return DeniedError(*BY_NAME.get(type(error), (403, "refused")), str(error))
         case ProviderError():
             return _silent(error)

@@ -52,18 +52,18 @@ async function arrive() {
   const work = { began: performance.now() };
   at("task").onsubmit = (event) => {
     event.preventDefault();
-    attempt(() => submit(agent.id, work), "Your work is not handed in yet");
+    attempt(() => submit(agent, work), "Your work is not handed in yet");
   };
 }
 
-async function submit(id, work) {
+async function submit(agent, work) {
   say("Handing in …");
   at("send").disabled = true;
   // Whether an attempt without an answer counted is unknown: the next one must say the same, or it is a conflict.
   work.seconds ??= Math.round((performance.now() - work.began) / 1000);
   const data = { text: at("text").value.trim(), seconds: work.seconds };
   try {
-    const { redirect } = await post(`/${id}/submit`, { code, data });
+    const { redirect } = await post(`/${agent.id}/submit`, { token: agent.token, code, data });
     sessionStorage.removeItem(draft);
     at("task").hidden = true;
     say("Thank you! Your description has been handed in.");

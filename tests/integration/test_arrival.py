@@ -11,7 +11,9 @@ from models.status import AgentStatus
 from models.unit import Unit
 from models.worker import Worker
 from providers.errors import UnknownError as NoAnswerError
-from tasks.arrival import ConflictError, RefusedError, UnknownError, arrive, hand_in
+from tasks.arrival import arrive
+from tasks.handin import hand_in
+from tasks.refusal import ConflictError, RefusedError, UnknownError
 from tests.integration.scene import LISTING, Scene
 
 READ = "GET submissions/{id}/"
@@ -101,7 +103,7 @@ def test_an_answer_that_comes_late_stays_with_the_data_that_it_answers(scene, ru
     scene.simulator.state.set_status(submission, "TIMED-OUT")
     scene.reconcile(run)
     arrive(run, *worker())
-    hand_in(run, late.agent_id, "C0DE", {"answer_to": late.data})
+    hand_in(run, late.agent_id, late.token, "C0DE", {"answer_to": late.data})
     scene.simulator.state.finish(submission)
     scene.reconcile(run)
     with transaction() as session:
@@ -191,7 +193,7 @@ def test_who_may_still_hand_in_may_open_the_page_again_until_they_have(scene, ru
     scene.simulator.state.set_status(submission, word)
     scene.reconcile(run)
     assert arrive(run, submission, name) == first
-    hand_in(run, first.agent_id, "C0DE", {"answer": 1})
+    hand_in(run, first.agent_id, first.token, "C0DE", {"answer": 1})
     with pytest.raises(RefusedError, match="no work to do"):
         arrive(run, submission, name)
 
@@ -205,11 +207,11 @@ def test_who_left_is_asked_for_only_where_no_unit_is_free(scene, run, worker):
 def test_what_is_handed_in_is_kept_once_and_the_vendor_says_when_it_is_complete(scene, run, worker):
     submission, name = worker()
     arrived = arrive(run, submission, name)
-    there = hand_in(run, arrived.agent_id, "C0DE", {"answer": "left"})
+    there = hand_in(run, arrived.agent_id, arrived.token, "C0DE", {"answer": "left"})
     assert there.endswith("complete?cc=C0DE")
-    assert hand_in(run, arrived.agent_id, "C0DE", {"answer": "left"}) == there
+    assert hand_in(run, arrived.agent_id, arrived.token, "C0DE", {"answer": "left"}) == there
     with pytest.raises(ConflictError):
-        hand_in(run, arrived.agent_id, "C0DE", {"answer": "right"})
+        hand_in(run, arrived.agent_id, arrived.token, "C0DE", {"answer": "right"})
     (agent,) = scene.all(Agent)
     assert (agent.data, agent.status) == ({"answer": "left"}, AgentStatus.IN_TASK)
     assert agent.submitted_at is not None
@@ -221,7 +223,7 @@ def test_what_is_handed_in_is_kept_once_and_the_vendor_says_when_it_is_complete(
 def test_a_wrong_code_is_refused(scene, run, worker):
     arrived = arrive(run, *worker())
     with pytest.raises(RefusedError, match="not a completion code"):
-        hand_in(run, arrived.agent_id, "GUESS", {"answer": "left"})
+        hand_in(run, arrived.agent_id, arrived.token, "GUESS", {"answer": "left"})
     assert scene.all(Agent)[0].data is None
 
 
@@ -232,10 +234,10 @@ def test_what_comes_late_is_kept_and_what_was_given_back_is_not(scene, run, work
     scene.simulator.state.set_status(submission, word)
     scene.reconcile(run)
     if kept:
-        hand_in(run, arrived.agent_id, "C0DE", {"answer": "left"})
+        hand_in(run, arrived.agent_id, arrived.token, "C0DE", {"answer": "left"})
     else:
         with pytest.raises(RefusedError, match="is returned"):
-            hand_in(run, arrived.agent_id, "C0DE", {"answer": "left"})
+            hand_in(run, arrived.agent_id, arrived.token, "C0DE", {"answer": "left"})
     assert (scene.all(Agent)[0].data is not None) == kept
 
 
@@ -243,7 +245,7 @@ def test_an_agent_of_another_run_is_not_known(scene, run, worker):
     arrived = arrive(run, *worker())
     other = scene.plan(1, "another run")
     with pytest.raises(UnknownError):
-        hand_in(other, arrived.agent_id, "C0DE", {})
+        hand_in(other, arrived.agent_id, arrived.token, "C0DE", {})
 
 
 def test_another_account_with_the_same_vendor_has_agents_of_its_own(scene, run, worker):

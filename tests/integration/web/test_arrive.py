@@ -20,7 +20,11 @@ def test_a_worker_gets_the_data_of_a_unit(scene, door):
     (agent,) = scene.all(Agent)
     assert answer.status_code == 200
     unit = scene.get(Unit, agent.unit_id)
-    assert answer.json() == {"id": str(agent.id), "data": scene.get(Assignment, unit.assignment_id).data}
+    assert answer.json() == {
+        "id": str(agent.id),
+        "data": scene.get(Assignment, unit.assignment_id).data,
+        "token": scene.token(agent.id),
+    }
     assert (scene.agent_words(), scene.unit_words()) == (["in task"], ["assigned", "launched"])
     assert "server" not in answer.headers
 

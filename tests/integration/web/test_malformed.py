@@ -29,8 +29,9 @@ def test_a_large_body_is_refused_while_it_is_read(scene, run, door, agent):
 
 
 def test_a_body_of_just_the_limit_is_taken(scene, run, door, agent):
-    frame = len(json.dumps({"code": "C0DE", "data": {"text": ""}}))
-    body = json.dumps({"code": "C0DE", "data": {"text": "x" * (MAX_BODY - frame)}})
+    said = {"token": scene.token(agent), "code": "C0DE"}
+    frame = len(json.dumps(said | {"data": {"text": ""}}))
+    body = json.dumps(said | {"data": {"text": "x" * (MAX_BODY - frame)}})
     answer = door.client.post(f"/api/v1/agents/{agent}/submit", headers=door.headers(run), content=body)
     assert (len(body), answer.status_code) == (MAX_BODY, 200)
     assert len(scene.get(Agent, agent).data["text"]) == MAX_BODY - frame
@@ -55,9 +56,10 @@ UNUSABLE = [
 
 
 def test_work_that_cannot_be_read_or_stored_is_refused(run, door, agent, caplog, subtests):
+    token = door.scene.token(agent)
     for body in UNUSABLE:
         with subtests.test(body=body[:60]):
-            sent = body.encode("latin-1")
+            sent = body.replace('{"code"', f'{{"token": "{token}", "code"').encode("latin-1")
             answer = door.client.post(f"/api/v1/agents/{agent}/submit", headers=door.headers(run), content=sent)
             refused(answer, 422, "malformed")
             assert door.scene.get(Agent, agent).data is None
