@@ -10,11 +10,13 @@ LOOK = "GET submissions/{id}/"
 CODE = "C0DE"
 
 
-def refused(answer, status, name):
-    """Check that an answer is a refusal by this name; its sentence."""
+def refused(answer, status, name, **more):
+    """Check that an answer is a refusal by this name, and says no more than is named; its sentence."""
     assert (answer.status_code, answer.json()["error"]) == (status, name), answer.text
-    assert set(answer.json()) == {"error", "detail"}
-    return answer.json()["detail"]
+    said = answer.json()
+    detail = said.pop("detail")
+    assert said == {"error": name, **more}
+    return detail
 
 
 class Door:

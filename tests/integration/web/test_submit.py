@@ -44,7 +44,7 @@ def test_a_number_that_the_database_writes_otherwise_is_the_same_again(run, door
 
 def test_something_else_is_a_conflict_and_what_came_first_is_kept(scene, run, door, agent):
     door.submit(run, agent, WORK)
-    refused(door.submit(run, agent, {"text": "Something else."}), 409, "conflict")
+    refused(door.submit(run, agent, {"text": "Something else."}), 409, "conflict", redirect=BACK)
     assert scene.get(Agent, agent).data == WORK
 
 
@@ -98,3 +98,13 @@ def test_without_the_token_that_came_with_the_work_nothing_is_handed_in(scene, r
 def test_a_page_that_is_opened_again_gets_the_same_token(run, door):
     submission = door.come(run)
     assert door.arrive(run, submission).json()["token"] == door.arrive(run, submission).json()["token"]
+
+
+def test_who_comes_back_after_handing_in_is_told_so_and_where_to_go(scene, run, door):
+    submission = door.come(run)
+    first = door.arrive(run, submission).json()
+    door.submit(run, first["id"], WORK)
+    assert door.arrive(run, submission).json() == first | {"submitted": True, "redirect": BACK}
+    scene.simulator.state.set_status(submission, "TIMED-OUT")
+    scene.reconcile(run)
+    assert door.arrive(run, submission).json()["redirect"] == BACK
