@@ -235,13 +235,19 @@ class CrowdProvider(ABC):
     def observe(self, run_facts: Mapping[str, Any]) -> Iterator[Sequence[Observation]]:
         """List every submission of a run, unfiltered, page by page."""
 
-    def left(self, run_facts: Mapping[str, Any]) -> Sequence[Observation]:
-        """Submissions of a run whose workers gave them up or came to the end of their time, which frees their places.
+    @classmethod
+    @abstractmethod
+    def status_of(cls, word: str) -> AgentStatus | None:
+        """The agent's status that one of the words of `changed` stands for; None for a word that tells nothing."""
+
+    def left(self, run_facts: Mapping[str, Any]) -> Iterator[Sequence[Observation]]:
+        """Submissions whose workers gave them up or ran out of time, which frees their places, page by page.
 
         Raises:
             ProviderError: the read failed.
         """
-        return [row for page in self.observe(run_facts) for row in page if row.status and not UNIT_OF_AGENT[row.status]]
+        for page in self.observe(run_facts):
+            yield [row for row in page if row.status and not UNIT_OF_AGENT[row.status]]
 
     @abstractmethod
     def look(self, run_facts: Mapping[str, Any], submission: str) -> Observation:

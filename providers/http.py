@@ -28,6 +28,7 @@ LIMITS = httpx.Limits(max_connections=64, max_keepalive_connections=16, keepaliv
 """An idle connection is dropped before servers usually drop theirs, so that few requests meet a closed one."""
 _making = Lock()
 _latest: ContextVar[float | None] = ContextVar("crowdops_send_before", default=None)
+_until: ContextVar[float | None] = ContextVar("crowdops_answer_until", default=None)
 _NOT_WRITTEN = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 
 
@@ -41,6 +42,18 @@ def not_after(moment: float) -> Iterator[None]:
         _latest.reset(token)
 
 
+@contextmanager
+def within(seconds: float) -> Iterator[None]:
+    """Let all requests of this context together take no longer: somebody waits for what comes of them."""
+    moment = stopwatch() + seconds
+    token = _until.set(moment)
+    try:
+        with not_after(moment):
+            yield
+    finally:
+        _until.reset(token)
+
+
 def call(
     method: str,
     url: str,
@@ -50,6 +63,8 @@ def call(
     json: object = None,
 ) -> Answer:
     """Send one request and wait for its answer, at most `Timing.http_deadline` seconds in all. Thread-safe.
+
+    Inside of `within` it may be less.
 
     Args:
         method: The HTTP verb.
@@ -67,7 +82,10 @@ def call(
         TransactionOpenError: the caller has a database transaction open.
     """
     assert_no_transaction()
+    until = _until.get()
     deadline = settings().timing.http_deadline
+    if until is not None:
+        deadline = min(deadline, max(0.0, until - stopwatch()))
     headers = {
         "Accept": "application/json",
         # A compressed body could unpack to any size in one step, past the limit.

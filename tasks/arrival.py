@@ -1,7 +1,4 @@
-"""Workers at the task's page: a submission's id goes in, its unit's data comes out; what they hand in is kept.
-
-Both say what they refuse and why, in words that a worker may read.
-"""
+"""Workers at the task's page: a submission's id goes in, its unit's data comes out, or a refusal by name."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -9,61 +6,56 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import exists, func, literal, select, tuple_
-from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.orm import Session
+from sqlalchemy import exists, func, select, tuple_
+from sqlalchemy.orm import Session, defer
 
 from models.agent import Agent
-from models.clock import now
 from models.identity import agent_id, worker_id
 from models.session import transaction
-from models.status import AGENT_LIVE, AgentStatus
+from models.status import AGENT_LIVE, AGENT_SETTLED, AgentStatus
 from models.task_run import TaskRun
 from models.unit import Unit, is_free
-from providers import account_of, provider_class, provider_for
+from providers import account_of, provider_for
 from providers.contract import CrowdProvider, Observation
-from providers.errors import RejectedError
-from tasks import listing, register
+from providers.http import within
+from tasks import asking, pacing, register
 from tasks.diff import Changes, diff
-
-AT_WORK = AGENT_LIVE | {AgentStatus.TIMEOUT, AgentStatus.COMPLETED}
-"""Who is in one of these may still hand something in: late, or after the vendor has seen the end of it."""
-
-
-class RefusedError(Exception):
-    """A worker does not get what they asked for; the message says why."""
-
-
-class NotTheirsError(RefusedError):
-    """The submission is somebody else's."""
-
-
-class OverError(RefusedError):
-    """The submission is over or settled, so there is nothing to do for it."""
-
-
-class SecondUnitError(RefusedError):
-    """The worker has as much work of the run as one worker may have."""
-
-
-class WrongCodeError(RefusedError):
-    """The completion code is none of the run's."""
-
-
-class ConflictError(RefusedError):
-    """Something else was handed in before."""
-
-
-class UnknownError(RefusedError):
-    """There is no such submission, as far as can be seen now."""
+from tasks.handin import AT_WORK, next_page, token_of
+from tasks.refusal import NotTheirsError, PausedError, SecondUnitError, UnknownError, over
 
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """An agent and the data of its unit."""
+    """An agent, the data of its unit, and the token without which nothing can be handed in for it."""
 
     agent_id: UUID
     data: dict[str, Any]
+    token: str
+    submitted: bool = False
+    """Whether the worker has handed in already; all that is left to do is to go on to `redirect`."""
+    redirect: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Visit:
+    """A worker who is not at work yet as far as we know, and what it takes to ask the vendor about them."""
+
+    submission: str
+    worker: str
+    provider: CrowdProvider
+    facts: Mapping[str, Any]
+    held: Mapping[str, AgentStatus]
+
+
+def known(run_id: UUID, submission: str, worker: str) -> Arrival | None:
+    """Give a worker whom we know the data of their unit again; None if the vendor has to be asked about them first.
+
+    Raises:
+        RefusedError: as `arrive`.
+    """
+    with transaction() as session:
+        run = session.get_one(TaskRun, run_id)
+        return _again(session, run, _agent(session, run, submission), worker)
 
 
 def arrive(run_id: UUID, submission: str, worker: str) -> Arrival:
@@ -76,32 +68,54 @@ def arrive(run_id: UUID, submission: str, worker: str) -> Arrival:
         OverError: it is over.
         SecondUnitError: the worker has enough work of this run under other submissions.
         UnknownError: the run has no such submission at the vendor, or the vendor does not say how it stands.
+        PausedError: the account is paused, so the vendor is not asked.
+        BusyError: the account has too much else to do at this moment.
         ProviderError: the vendor did not answer; nothing was written.
     """
     with transaction() as session:
         run = session.get_one(TaskRun, run_id)
-        account, facts, world = account_of(run.requester), run.facts, run.sandbox
-        known = session.get(Agent, agent_id(run.requester_id, submission))
-        if known is not None and known.task_run_id != run_id:
-            raise UnknownError("The vendor knows no such submission of this study.")
-        if known is not None and known.unit_id is not None and _is_to_hand_in(known):
-            return _data(session, run, known, worker)
-        held = {submission: known.status} if known is not None else {}
-    provider = provider_for(account, [world])
-    seen = _look(provider, facts, submission, worker)
+        agent = _agent(session, run, submission)
+        if (found := _again(session, run, agent, worker)) is not None:
+            return found
+        _assert_open(session, run)
+        account, world = account_of(run.requester), run.sandbox
+        facts, held = run.facts, {submission: agent.status} if agent is not None else {}
+    visit = _Visit(submission, worker, provider_for(account, [world]), facts, held)
+    with within(asking.PATIENCE):
+        return _ask(run_id, visit)
+
+
+def _agent(session: Session, run: TaskRun, submission: str) -> Agent | None:
+    """What was handed in is not loaded, which may be large."""
+    agent = session.get(Agent, agent_id(run.requester_id, submission), options=[defer(Agent.data)])
+    if agent is not None and agent.task_run_id != run.id:
+        raise UnknownError("The vendor knows no such submission of this study.")
+    return agent
+
+
+def _again(session: Session, run: TaskRun, agent: Agent | None, worker: str) -> Arrival | None:
+    """The answer for whoever has a unit, or is done with one: the vendor has no more to say about that."""
+    if agent is None or (agent.status not in AGENT_SETTLED and (agent.unit_id is None or agent.status not in AT_WORK)):
+        return None
+    return _data(session, run, agent, worker)
+
+
+def _assert_open(session: Session, run: TaskRun) -> None:
+    if not session.scalar(select(TaskRun.id).where(TaskRun.id == run.id, pacing.is_open(TaskRun.requester_id))):
+        raise PausedError("This study is paused at the moment. Please try again later, or write to the researcher.")
+
+
+def _ask(run_id: UUID, visit: _Visit) -> Arrival:
+    seen = asking.look(visit.provider, visit.facts, visit.submission)
+    _assert_at_work(seen, visit.worker)
     with _locked(run_id) as (session, run):
         if session.scalar(select(exists().where(Unit.task_run_id == run_id, is_free()))):
-            return _enter(session, run, submission, worker, diff(held, [seen]))
+            return _enter(session, run, visit, diff(visit.held, [seen]))
     # Everybody is as we held them before the vendor was asked who left: a decision that is made meanwhile is newer.
-    held = listing.held(run_id) | held
-    changes = diff(held, [*provider.left(facts), seen])
+    held, left = asking.unseen(visit.provider, visit.facts, run_id)
+    changes = diff({**held, **visit.held}, [*left, seen])
     with _locked(run_id) as (session, run):
-        return _enter(session, run, submission, worker, changes)
-
-
-def _is_to_hand_in(agent: Agent) -> bool:
-    """Whether somebody is at work, or may still hand in what they did: their page may have to be opened again."""
-    return agent.status in AGENT_LIVE or (agent.status in AT_WORK and agent.data is None)
+        return _enter(session, run, visit, changes)
 
 
 @contextmanager
@@ -111,22 +125,11 @@ def _locked(run_id: UUID) -> Iterator[tuple[Session, TaskRun]]:
         yield session, session.get_one(TaskRun, run_id, with_for_update={"key_share": True})
 
 
-def _enter(session: Session, run: TaskRun, submission: str, worker: str, changes: Changes) -> Arrival:
+def _enter(session: Session, run: TaskRun, visit: _Visit, changes: Changes) -> Arrival:
     """Write what was seen, and give the unit's data."""
     register.write(session, run, changes)
-    return _data(session, run, session.get_one(Agent, agent_id(run.requester_id, submission)), worker)
-
-
-def _look(provider: CrowdProvider, facts: Mapping[str, Any], submission: str, worker: str) -> Observation:
-    """The submission as the vendor shows it, if it is the worker's and there is work to do for it."""
-    if not provider.is_at_vendor(facts):
-        raise UnknownError("This study is not at the vendor, so it has no submissions.")
-    try:
-        seen = provider.look(facts, submission)
-    except RejectedError:
-        raise UnknownError("The vendor knows no such submission of this study.") from None
-    _assert_at_work(seen, worker)
-    return seen
+    agent = session.get_one(Agent, agent_id(run.requester_id, visit.submission), options=[defer(Agent.data)])
+    return _data(session, run, agent, visit.worker)
 
 
 def _assert_at_work(seen: Observation, worker: str) -> None:
@@ -135,7 +138,7 @@ def _assert_at_work(seen: Observation, worker: str) -> None:
     if seen.status is None:
         raise UnknownError("The vendor does not say yet how this submission stands; try again in a moment.")
     if seen.status not in AGENT_LIVE:
-        raise OverError(f"This submission is {seen.word.lower()} at the vendor, so there is no work to do for it.")
+        raise over(seen.status, "there is no work to do for it")
 
 
 def _data(session: Session, run: TaskRun, agent: Agent, worker: str) -> Arrival:
@@ -144,10 +147,11 @@ def _data(session: Session, run: TaskRun, agent: Agent, worker: str) -> Arrival:
     if agent.worker_id != worker_id(run.provider_type, worker):
         raise NotTheirsError("This submission is somebody else's.")
     if agent.unit is None or agent.status not in AT_WORK:
-        raise OverError(f"This submission is {agent.status}, so there is no work to do for it.")
+        raise over(agent.status, "there is no work to do for it")
     session.flush()
     _assert_within_limit(session, run, agent)
-    return Arrival(agent.id, agent.unit.assignment.data)
+    data, token = agent.unit.assignment.data, token_of(run, agent.id, worker)
+    return Arrival(agent.id, data, token, agent.submitted_at is not None, next_page(run, agent))
 
 
 def _assert_within_limit(session: Session, run: TaskRun, agent: Agent) -> None:
@@ -158,31 +162,3 @@ def _assert_within_limit(session: Session, run: TaskRun, agent: Agent) -> None:
     held = select(func.count()).select_from(Agent).join(Unit, Unit.agent_id == Agent.id).where(*mine, earlier)
     if session.scalars(held).one() >= limit:
         raise SecondUnitError("You have as much work of this study as one person may have, under other submissions.")
-
-
-def hand_in(run_id: UUID, agent: UUID, code: str, data: dict[str, Any]) -> str | None:
-    """Keep what a worker did; the same again changes nothing. Returns where the browser goes next, if anywhere.
-
-    Raises:
-        UnknownError: the run has no such agent.
-        ConflictError: they handed in something else before.
-        WrongCodeError: the code is none of the run's.
-        OverError: the submission is over.
-    """
-    with transaction() as session:
-        run = session.get_one(TaskRun, run_id)
-        mine = select(Agent).where(Agent.id == agent, Agent.task_run_id == run_id)
-        row = session.scalars(mine.with_for_update(of=Agent, key_share=True)).one_or_none()
-        if row is None:
-            raise UnknownError("This run has no such agent.")
-        if code not in run.args["completion_codes"]:
-            raise WrongCodeError("That is not a completion code of this study.")
-        # As the database keeps it, where 1e23 is the whole number that it means.
-        if row.data is not None and not session.scalar(select(literal(row.data, JSONB) == literal(data, JSONB))):
-            raise ConflictError("Something else was handed in for this submission before; that is kept.")
-        if row.data is None:
-            if row.status not in AT_WORK:
-                raise OverError(f"This submission is {row.status}, so nothing can be handed in for it.")
-            # Whether that completes the work is the vendor's to say.
-            row.data, row.submitted_at = data, session.scalars(select(now())).one()
-        return provider_class(run.provider_type).return_url(code)

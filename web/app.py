@@ -11,14 +11,14 @@ from starlette.responses import JSONResponse
 
 from models.settings import settings
 from providers import installed
-from tasks import arrival
+from tasks import arrival, handin
+from tasks.refusal import UnknownError
 from web import health, refusals
 from web.body import Wish, Work, read
 from web.origins import RunOrigins
 from web.page import Page, page_of
+from web.turn import ASKING, turn
 
-ASKING = 16
-"""Workers for whom the vendor is asked at a time; the others wait, and a vendor that hangs holds up no hand-in."""
 OFF = False
 """Telemetry would carry the ids of workers and submissions out of the process, whatever the environment wants."""
 
@@ -30,16 +30,29 @@ async def arrive(request: Request, page: Annotated[Page, Depends(page_of)]) -> J
     """Give a worker the data of their unit; the same submission again gets the same."""
     wish = await read(request, Wish)
     page.assert_means(wish.provider, wish.account, wish.run)
-    limiter: CapacityLimiter = request.app.state.asking
-    found = await to_thread.run_sync(arrival.arrive, page.run_id, wish.submission, wish.worker, limiter=limiter)
-    return JSONResponse({"id": str(found.agent_id), "data": found.data})
+    asked = (page.run_id, wish.submission, wish.worker)
+    found = await to_thread.run_sync(arrival.known, *asked)
+    if found is None:
+        async with turn(request, request.app.state.asking):
+            # A thread beside those of the others: a vendor that hangs holds up nobody whom we know, and no hand-in.
+            found = await to_thread.run_sync(arrival.arrive, *asked, limiter=CapacityLimiter(1))
+    return JSONResponse(
+        {
+            "id": str(found.agent_id),
+            "data": found.data,
+            "token": found.token,
+            "submitted": found.submitted,
+            "redirect": found.redirect,
+        }
+    )
 
 
 @router.post("/api/v1/agents/{agent}/submit")
 async def submit(request: Request, agent: str, page: Annotated[Page, Depends(page_of)]) -> JSONResponse:
     """Keep what a worker did; the same again changes nothing."""
     work = await read(request, Work)
-    redirect = await to_thread.run_sync(arrival.hand_in, page.run_id, _agent_id(agent), work.code, work.data)
+    said = (_agent_id(agent), work.token, work.code, work.data)
+    redirect = await to_thread.run_sync(handin.hand_in, page.run_id, *said)
     return JSONResponse({"redirect": redirect})
 
 
@@ -55,7 +68,7 @@ def _agent_id(text: str) -> UUID:
     try:
         return UUID(text)
     except ValueError:
-        raise arrival.UnknownError("This run has no such agent.") from None
+        raise UnknownError("This run has no such agent.") from None
 
 
 @asynccontextmanager

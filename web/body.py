@@ -1,9 +1,19 @@
 """Bytes of a request come in, what a task's page may say comes out; the limit holds while they are read."""
 
+from collections.abc import Iterator
 from typing import Annotated, TypeVar
 
 from fastapi import Request
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, JsonValue, StringConstraints, ValidationError
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    StringConstraints,
+    ValidationError,
+    field_validator,
+)
 
 from web.refusals import DeniedError
 
@@ -11,6 +21,8 @@ MAX_BODY = 1024 * 1024
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x20\x7f]+$")]
 """An id or a name as vendors and run files have them: no blanks, no control characters."""
+LARGEST, SMALLEST = 1e50, 1e-50
+"""The database writes a number with all its digits: 1e308 has 309 of them, and a body of such would grow fiftyfold."""
 Shape = TypeVar("Shape", bound=BaseModel)
 
 
@@ -27,12 +39,35 @@ class Wish(BaseModel):
 
 
 class Work(BaseModel):
-    """What a worker did, with the completion code that the page gives out for it."""
+    """What a worker did, with the page's completion code, and the token that it got when the worker arrived."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    token: Annotated[str, StringConstraints(max_length=200)] | None = None
     code: Annotated[str, StringConstraints(min_length=1, max_length=200)]
     data: dict[str, JsonValue]
+
+    @field_validator("data")
+    @classmethod
+    def _of_numbers_that_can_be_kept(cls, data: dict[str, JsonValue]) -> dict[str, JsonValue]:
+        if all(number == 0 or SMALLEST <= abs(number) <= LARGEST for number in _numbers(data)):
+            return data
+        raise ValueError(
+            "a number in it is beyond 1e50 or nearer to zero than 1e-50; hand in such a number as a string"
+        )
+
+
+def _numbers(data: JsonValue) -> Iterator[int | float]:
+    """Every number in it, however deep."""
+    waiting = [data]
+    while waiting:
+        match waiting.pop():
+            case dict() as some:
+                waiting += some.values()
+            case list() as some:
+                waiting += some
+            case int() | float() as number:
+                yield number
 
 
 async def read(request: Request, shape: type[Shape]) -> Shape:

@@ -10,24 +10,30 @@ from fastapi import FastAPI, Request
 from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from providers.errors import AccountError, ProviderError, ThrottledError
-from tasks import arrival
+from tasks import refusal
 
 log = logging.getLogger(__name__)
 
-SOON, LATER = 5, 60
-"""Seconds until it is worth trying again: by itself, or once a person has mended something."""
-BY_NAME: Mapping[type[arrival.RefusedError], tuple[int, str]] = {
-    arrival.NotTheirsError: (403, "not_yours"),
-    arrival.UnknownError: (404, "unknown"),
-    arrival.SecondUnitError: (409, "second_unit"),
-    arrival.ConflictError: (409, "conflict"),
-    arrival.OverError: (410, "over"),
-    arrival.WrongCodeError: (400, "wrong_code"),
+SOON, LATER = 5, 30
+"""Seconds until it is worth trying again: by itself, or once a person has mended something. Nobody waits for longer."""
+BY_NAME: Mapping[type[refusal.RefusedError], tuple[int, str]] = {
+    refusal.NotTheirsError: (403, "not_yours"),
+    refusal.WrongTokenError: (403, "wrong_token"),
+    refusal.UnknownError: (404, "unknown"),
+    refusal.SecondUnitError: (409, "second_unit"),
+    refusal.ConflictError: (409, "conflict"),
+    refusal.OverError: (410, "over"),
+    refusal.WrongCodeError: (400, "wrong_code"),
+    refusal.PausedError: (503, "paused"),
+    refusal.BusyError: (503, "busy"),
 }
+AGAIN: Mapping[type[refusal.RefusedError], int] = {refusal.PausedError: LATER, refusal.BusyError: SOON}
+"""Seconds after which those pass."""
 
 
 class DeniedError(Exception):
@@ -37,6 +43,7 @@ class DeniedError(Exception):
         """Keep what is answered; a header's name is written with underscores."""
         super().__init__(detail)
         self.status, self.name, self.detail = status, name, detail
+        self.more: Mapping[str, str | None] = {}
         self.headers = {word.replace("_", "-"): value for word, value in headers.items()}
 
 
@@ -51,6 +58,8 @@ class Unforeseen:
         """Let the application answer, or do it instead."""
         try:
             await self._app(scope, receive, send)
+        except ClientDisconnect:
+            return  # Nobody is there to be answered, and it is nobody's error.
         except Exception as error:
             if scope["type"] != "http":
                 raise
@@ -61,14 +70,15 @@ class Unforeseen:
 
 def install(app: FastAPI) -> None:
     """Answer every refusal and failure in one form."""
-    for kind in (DeniedError, HTTPException, arrival.RefusedError, ProviderError, SQLAlchemyError):
+    for kind in (DeniedError, HTTPException, refusal.RefusedError, ProviderError, SQLAlchemyError):
         app.add_exception_handler(kind, _answer)
     app.add_middleware(Unforeseen)
 
 
 def _answer(_request: Request, error: Exception) -> JSONResponse:
     denied = error if isinstance(error, DeniedError) else _denied(error)
-    return JSONResponse({"error": denied.name, "detail": denied.detail}, denied.status, denied.headers)
+    said = {"error": denied.name, "detail": denied.detail, **denied.more}
+    return JSONResponse(said, denied.status, denied.headers)
 
 
 def _denied(error: Exception) -> DeniedError:
@@ -76,8 +86,8 @@ def _denied(error: Exception) -> DeniedError:
         case HTTPException():
             status = HTTPStatus(error.status_code)
             return DeniedError(status, status.name.lower(), f"{status.phrase}.", **dict(error.headers or {}))
-        case arrival.RefusedError():
-            return DeniedError(*BY_NAME.get(type(error), (403, "refused")), str(error))
+        case refusal.RefusedError():
+            return _refused(error)
         case ProviderError():
             return _silent(error)
         case SQLAlchemyError():
@@ -85,10 +95,21 @@ def _denied(error: Exception) -> DeniedError:
     return DeniedError(500, "failed", "Something went wrong here. Please try again later.")
 
 
+def _refused(error: refusal.RefusedError) -> DeniedError:
+    seconds = AGAIN.get(type(error))
+    headers = {"Retry_After": str(seconds)} if seconds else {}
+    status, name = BY_NAME.get(type(error), (403, "refused"))
+    denied = DeniedError(status, name, str(error), **headers)
+    if isinstance(error, refusal.ConflictError):
+        denied.more = {"redirect": error.redirect}
+    return denied
+
+
 def _silent(error: ProviderError) -> DeniedError:
     log.warning("A worker had to be put off: %s", error)
     wait = ceil(error.retry_after or SOON) if isinstance(error, ThrottledError) else SOON
-    seconds = LATER if isinstance(error, AccountError) else wait
+    # A vendor may ask its callers to be patient for an hour; a worker's page would be shut for as long.
+    seconds = LATER if isinstance(error, AccountError) else min(wait, LATER)
     told = f"The vendor does not answer at the moment. Please try again in {seconds} seconds."
     return DeniedError(503, "vendor_silent", told, Retry_After=str(seconds))
 

@@ -16,6 +16,7 @@ from models.operation import Operation
 from models.plan import Intent, plan
 from models.requester import Requester
 from models.settings import settings
+from models.status import AgentStatus
 from models.task_run import TaskRun
 from models.unit import Unit
 from models.worker import Worker
@@ -171,8 +172,13 @@ class ProlificProvider(CrowdProvider):
         """The study's submissions, a hundred a page."""
         return reads.observe(self._client, run_facts["study_id"])
 
-    def left(self, run_facts: Mapping[str, Any]) -> Sequence[Observation]:
-        """Returned and timed-out submissions, a list each."""
+    @classmethod
+    def status_of(cls, word: str) -> AgentStatus | None:
+        """See `mapping.agent_status`."""
+        return mapping.agent_status(word)
+
+    def left(self, run_facts: Mapping[str, Any]) -> Iterator[Sequence[Observation]]:
+        """Returned and timed-out submissions, a list each, the newest first."""
         return reads.left(self._client, run_facts["study_id"])
 
     def look(self, run_facts: Mapping[str, Any], submission: str) -> Observation:

@@ -24,10 +24,11 @@ def observe(client: Client, study: str) -> Iterator[Sequence[Observation]]:
         yield [_observation(submission) for submission in page]
 
 
-def left(client: Client, study: str) -> list[Observation]:
-    """Every submission of a study that was given up or whose time is over."""
-    pages = (page for status in mapping.LEFT for page in client.submissions(study, status=status))
-    return [_observation(submission) for page in pages for submission in page]
+def left(client: Client, study: str) -> Iterator[Sequence[Observation]]:
+    """Every submission of a study that was given up or whose time is over, page by page."""
+    for status in mapping.LEFT:
+        for page in client.submissions(study, newest_first=True, status=status):
+            yield [_observation(submission) for submission in page]
 
 
 def look(client: Client, study: str, submission: str) -> Observation:

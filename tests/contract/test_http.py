@@ -85,6 +85,16 @@ def test_no_readable_answer_is_unknown_within_the_deadline_and_is_sent_once(beha
     assert len(requests) == 1
 
 
+def test_requests_that_somebody_waits_for_share_one_deadline():
+    started = time.monotonic()
+    with server(hanging) as (url, requests), http.within(SHORT):
+        for error in (UnknownError, NotSentError):
+            with pytest.raises(error):
+                call(url)
+    assert time.monotonic() - started < SHORT + SLACK
+    assert len(requests) == 1
+
+
 def test_a_server_closing_an_idle_connection_does_not_make_the_next_request_unknown():
     idle, closed = threading.Semaphore(0), threading.Semaphore(0)
 

@@ -28,7 +28,7 @@ class Door:
             return self.status, self.body or {}
         if path.endswith("/submit"):
             return 200, {"redirect": "https://app.prolific.com/submissions/complete?cc=C0DE"}
-        return 201, {"id": "agent-1", "data": DATA}
+        return 201, {"id": "agent-1", "token": "t0ken", "data": DATA}
 
     @contextmanager
     def open(self):
@@ -103,7 +103,7 @@ def test_a_participant_asks_the_door_for_work_and_hands_it_in_there_first(simula
         "submission": scene.submission.id,
         "worker": scene.submission.participant,
     }
-    assert work == {"code": "C0DE", "data": {"answer": answer_to(DATA)}}
+    assert work == {"token": "t0ken", "code": "C0DE", "data": {"answer": answer_to(DATA)}}
     assert scene.submission.code == "C0DE"
     assert scene.shown() == {"on": True, "asked": 1, "answered": 1, "submitted": 1, "failed": {}}
 

@@ -15,7 +15,7 @@ from models.session import transaction
 from models.task_run import TaskRun
 from models.unit import Unit
 from providers import account_of, provider_class
-from tasks import claims, dispatch, engine, execute, reconcile, runs, sweep
+from tasks import claims, dispatch, engine, execute, handin, reconcile, runs, sweep
 from tasks.resolve import resolve
 
 DRAFT, LAUNCH, BULK = "POST studies/", "PATCH studies/{id}/", "POST submissions/bulk-approve/"
@@ -168,6 +168,12 @@ class Scene:
         """How far off a time is."""
         with transaction() as session:
             return (moment - session.scalar(select(clock.now()))).total_seconds()
+
+    def token(self, agent):
+        """What the page of an agent's worker was given, to hand in with."""
+        with transaction() as session:
+            row = session.get_one(Agent, agent)
+            return handin.token_of(row.task_run, row.id, row.worker.name)
 
     # --- looking ------------------------------------------------------------------------------------------------
 

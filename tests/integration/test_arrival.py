@@ -1,6 +1,7 @@
 """A worker gets the data of their unit, hands it in once, and nobody gets somebody else's."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from threading import Barrier
 
 import pytest
@@ -11,8 +12,10 @@ from models.status import AgentStatus
 from models.unit import Unit
 from models.worker import Worker
 from providers.errors import UnknownError as NoAnswerError
-from tasks.arrival import ConflictError, RefusedError, UnknownError, arrive, hand_in
-from tests.integration.scene import LISTING, Scene
+from tasks.arrival import arrive
+from tasks.handin import hand_in
+from tasks.refusal import ConflictError, OverError, RefusedError, UnknownError
+from tests.integration.scene import Scene, spec
 
 READ = "GET submissions/{id}/"
 
@@ -101,7 +104,7 @@ def test_an_answer_that_comes_late_stays_with_the_data_that_it_answers(scene, ru
     scene.simulator.state.set_status(submission, "TIMED-OUT")
     scene.reconcile(run)
     arrive(run, *worker())
-    hand_in(run, late.agent_id, "C0DE", {"answer_to": late.data})
+    hand_in(run, late.agent_id, late.token, "C0DE", {"answer_to": late.data})
     scene.simulator.state.finish(submission)
     scene.reconcile(run)
     with transaction() as session:
@@ -156,60 +159,47 @@ def test_more_workers_than_units_all_get_something_to_do(scene, run, worker):
     assert len(scene.findings()) == 2
 
 
-@pytest.mark.parametrize("word", ["RETURNED", "TIMED-OUT"])
-def test_who_takes_the_place_of_somebody_who_left_unseen_gets_the_unit_that_was_left(scene, run, worker, word):
-    people = [worker() for _ in range(3)]
-    left = [arrive(run, *person) for person in people][1]
-    scene.simulator.state.set_status(people[1][0], word)
-    assert arrive(run, *worker()).data == left.data
-    assert scene.unit_words() == ["assigned"] * 3
-    assert sorted(scene.agent_words()) == ["in task"] * 3 + [{"RETURNED": "returned"}.get(word, "timeout")]
-    assert scene.findings() == []
-
-
-def test_of_two_who_come_at_once_to_one_free_unit_the_other_gets_what_was_left_unseen(scene, run, worker):
-    people = [worker() for _ in range(2)]
-    left, _ = (arrive(run, *person) for person in people)
-    scene.simulator.state.set_status(people[0][0], "RETURNED")
-    coming, gate = [worker() for _ in range(2)], Barrier(2)
-
-    def come(person):
-        gate.wait()
-        return arrive(run, *person)
-
-    with ThreadPoolExecutor(2) as pool:
-        arrived = list(pool.map(come, coming))
-    assert left.data in [one.data for one in arrived]
-    assert scene.unit_words() == ["assigned"] * 3
-    assert scene.findings() == []
-
-
-@pytest.mark.parametrize("word", ["TIMED-OUT", "AWAITING REVIEW"])
-def test_who_may_still_hand_in_may_open_the_page_again_until_they_have(scene, run, worker, word):
+@pytest.mark.parametrize("word", ["ACTIVE", "TIMED-OUT", "AWAITING REVIEW"])
+def test_who_may_still_hand_in_may_open_the_page_again_and_is_led_on_once_they_have(scene, run, worker, word):
     submission, name = worker()
     first = arrive(run, submission, name)
     scene.simulator.state.set_status(submission, word)
     scene.reconcile(run)
     assert arrive(run, submission, name) == first
-    hand_in(run, first.agent_id, "C0DE", {"answer": 1})
-    with pytest.raises(RefusedError, match="no work to do"):
+    there = hand_in(run, first.agent_id, first.token, "C0DE", {"answer": 1})
+    assert (first.submitted, first.redirect) == (False, None)
+    assert arrive(run, submission, name) == replace(first, submitted=True, redirect=there)
+    assert scene.calls(READ) == 1
+
+
+def test_who_has_handed_in_is_sent_on_with_the_code_that_they_handed_in(scene, worker):
+    args = spec("two ends").args | {"completion_codes": ["C0DE", "0THER"]}
+    run = scene.live(1, "two ends", args=args)
+    submission, name = worker(study=scene.study(run))
+    first = arrive(run, submission, name)
+    hand_in(run, first.agent_id, first.token, "0THER", {})
+    assert arrive(run, submission, name).redirect.endswith("complete?cc=0THER")
+
+
+def test_nobody_learns_from_us_what_was_decided_about_them(run, worker):
+    submission, name = worker()
+    first = arrive(run, submission, name)
+    hand_in(run, first.agent_id, first.token, "C0DE", {})
+    for status in (AgentStatus.COMPLETED, AgentStatus.REJECTED, AgentStatus.SOFT_REJECTED):
+        with transaction() as session:
+            session.get_one(Agent, first.agent_id).status = status
+    with pytest.raises(OverError, match=r"^This submission has been reviewed, so there is no work to do for it\.$"):
         arrive(run, submission, name)
-
-
-def test_who_left_is_asked_for_only_where_no_unit_is_free(scene, run, worker):
-    for _ in range(3):
-        arrive(run, *worker())
-    assert scene.calls(LISTING) == 0
 
 
 def test_what_is_handed_in_is_kept_once_and_the_vendor_says_when_it_is_complete(scene, run, worker):
     submission, name = worker()
     arrived = arrive(run, submission, name)
-    there = hand_in(run, arrived.agent_id, "C0DE", {"answer": "left"})
+    there = hand_in(run, arrived.agent_id, arrived.token, "C0DE", {"answer": "left"})
     assert there.endswith("complete?cc=C0DE")
-    assert hand_in(run, arrived.agent_id, "C0DE", {"answer": "left"}) == there
+    assert hand_in(run, arrived.agent_id, arrived.token, "C0DE", {"answer": "left"}) == there
     with pytest.raises(ConflictError):
-        hand_in(run, arrived.agent_id, "C0DE", {"answer": "right"})
+        hand_in(run, arrived.agent_id, arrived.token, "C0DE", {"answer": "right"})
     (agent,) = scene.all(Agent)
     assert (agent.data, agent.status) == ({"answer": "left"}, AgentStatus.IN_TASK)
     assert agent.submitted_at is not None
@@ -221,7 +211,7 @@ def test_what_is_handed_in_is_kept_once_and_the_vendor_says_when_it_is_complete(
 def test_a_wrong_code_is_refused(scene, run, worker):
     arrived = arrive(run, *worker())
     with pytest.raises(RefusedError, match="not a completion code"):
-        hand_in(run, arrived.agent_id, "GUESS", {"answer": "left"})
+        hand_in(run, arrived.agent_id, arrived.token, "GUESS", {"answer": "left"})
     assert scene.all(Agent)[0].data is None
 
 
@@ -232,10 +222,10 @@ def test_what_comes_late_is_kept_and_what_was_given_back_is_not(scene, run, work
     scene.simulator.state.set_status(submission, word)
     scene.reconcile(run)
     if kept:
-        hand_in(run, arrived.agent_id, "C0DE", {"answer": "left"})
+        hand_in(run, arrived.agent_id, arrived.token, "C0DE", {"answer": "left"})
     else:
-        with pytest.raises(RefusedError, match="is returned"):
-            hand_in(run, arrived.agent_id, "C0DE", {"answer": "left"})
+        with pytest.raises(RefusedError, match="was returned"):
+            hand_in(run, arrived.agent_id, arrived.token, "C0DE", {"answer": "left"})
     assert (scene.all(Agent)[0].data is not None) == kept
 
 
@@ -243,7 +233,7 @@ def test_an_agent_of_another_run_is_not_known(scene, run, worker):
     arrived = arrive(run, *worker())
     other = scene.plan(1, "another run")
     with pytest.raises(UnknownError):
-        hand_in(other, arrived.agent_id, "C0DE", {})
+        hand_in(other, arrived.agent_id, arrived.token, "C0DE", {})
 
 
 def test_another_account_with_the_same_vendor_has_agents_of_its_own(scene, run, worker):

@@ -83,7 +83,7 @@ class Browser:
                 self.state.finish(submission.id, code)
 
         url = f"{page.door}/{agent['id']}/submit"
-        self._queue(submission, page, url, handed_in(code, agent["data"]), taken)
+        self._queue(submission, page, url, handed_in(agent["token"], code, agent["data"]), taken)
 
     def _queue(
         self,
@@ -147,6 +147,6 @@ def _taken(errand: Errand, body: bytes) -> str | None:
 def _agent(body: bytes) -> dict[str, Any]:
     try:
         agent = json.loads(body)
-        return {"id": agent["id"], "data": agent["data"]}
+        return {name: agent[name] for name in ("id", "token", "data")}
     except (ValueError, KeyError, TypeError):
         raise BadAnswerError from None

@@ -73,6 +73,6 @@ def answer_to(data: object) -> str:
     return sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:12]
 
 
-def handed_in(code: str, data: object) -> dict[str, Any]:
-    """The body that hands work in."""
-    return {"code": code, "data": {"answer": answer_to(data)}}
+def handed_in(token: str, code: str, data: object) -> dict[str, Any]:
+    """The body that hands work in, with the token that came with the work."""
+    return {"token": token, "code": code, "data": {"answer": answer_to(data)}}

@@ -6,7 +6,7 @@ from models.agent import Agent
 from models.discrepancy import Finding, report
 from models.session import transaction
 from models.worker import Worker
-from tasks import arrival
+from tasks.handin import hand_in
 
 
 def test_agents_are_listed_by_status_and_by_whether_they_handed_something_in(crowdops, data, scene):
@@ -15,7 +15,7 @@ def test_agents_are_listed_by_status_and_by_whether_they_handed_something_in(cro
     scene.simulator.state.take_place(scene.study(run))
     scene.reconcile(run)
     first = scene.all(Agent, Agent.status == "completed")[0]
-    arrival.hand_in(run, first.id, "C0DE", {"sharper": "left"})
+    hand_in(run, first.id, scene.token(first.id), "C0DE", {"sharper": "left"})
     assert len(data("agent", "list", "--run", "run")) == 3
     (without,) = data("agent", "list", "--run", "run", "--status", "completed", "--without-data")
     assert (without["has_data"], without["submitted_at"]) == (False, None)
@@ -30,7 +30,7 @@ def test_an_agent_is_shown_with_its_unit_its_data_its_operations_and_what_is_str
     run = scene.live(1)
     scene.completed(run)
     agent = scene.all(Agent)[0]
-    arrival.hand_in(run, agent.id, "C0DE", {"sharper": "left"})
+    hand_in(run, agent.id, scene.token(agent.id), "C0DE", {"sharper": "left"})
     (approval,) = scene.approve(run)
     with transaction() as session:
         report(session, scene.account, Finding.VANISHED, approval.id, "gone")

@@ -9,7 +9,7 @@ from cli import export
 from models.agent import Agent
 from models.session import transaction
 from models.worker import Worker
-from tasks import arrival
+from tasks.handin import hand_in
 
 FORMULAS = {"text": "=1+1", "plus": "+1", "at": "@x", "minus": "-2", "tab": "\tx", "plain": "a, b\nc"}
 ANSWER = {**FORMULAS, "number": -2, "list": [1, "=2"], "yes": True, "none": None}
@@ -25,7 +25,7 @@ def run(scene):
     (submission,) = scene.completed(run)
     agent = scene.all(Agent, Agent.submission == submission)[0]
     scene.later(90)
-    arrival.hand_in(run, agent.id, "C0DE", ANSWER)
+    hand_in(run, agent.id, scene.token(agent.id), "C0DE", ANSWER)
     return run
 
 

@@ -10,11 +10,13 @@ LOOK = "GET submissions/{id}/"
 CODE = "C0DE"
 
 
-def refused(answer, status, name):
-    """Check that an answer is a refusal by this name; its sentence."""
+def refused(answer, status, name, **more):
+    """Check that an answer is a refusal by this name, and says no more than is named; its sentence."""
     assert (answer.status_code, answer.json()["error"]) == (status, name), answer.text
-    assert set(answer.json()) == {"error", "detail"}
-    return answer.json()["detail"]
+    said = answer.json()
+    detail = said.pop("detail")
+    assert said == {"error": name, **more}
+    return detail
 
 
 class Door:
@@ -54,9 +56,12 @@ class Door:
         said = {"headers": self.headers(run, **(headers or {})), "json": self.wish(run, submission, **changes)}
         return self.client.post("/api/v1/agents", **said)
 
-    def submit(self, run, agent, data, code=CODE, headers=None):
-        """Hand something in."""
-        body = {"code": code, "data": data}
+    def submit(self, run, agent, data, headers=None, **changes):
+        """Hand something in, with the token that its worker got unless another is named; None leaves a field out."""
+        wanted = {"code": CODE, "data": data} | changes
+        if "token" not in changes:
+            wanted["token"] = self.scene.token(agent)
+        body = {name: value for name, value in wanted.items() if value is not None}
         said = {"headers": self.headers(run, **(headers or {})), "json": body}
         return self.client.post(f"/api/v1/agents/{agent}/submit", **said)
 

@@ -20,7 +20,13 @@ def test_a_worker_gets_the_data_of_a_unit(scene, door):
     (agent,) = scene.all(Agent)
     assert answer.status_code == 200
     unit = scene.get(Unit, agent.unit_id)
-    assert answer.json() == {"id": str(agent.id), "data": scene.get(Assignment, unit.assignment_id).data}
+    assert answer.json() == {
+        "id": str(agent.id),
+        "data": scene.get(Assignment, unit.assignment_id).data,
+        "token": scene.token(agent.id),
+        "submitted": False,
+        "redirect": None,
+    }
     assert (scene.agent_words(), scene.unit_words()) == (["in task"], ["assigned", "launched"])
     assert "server" not in answer.headers
 
@@ -98,7 +104,7 @@ def test_somebody_else_does_not_get_the_work_before_or_after(scene, door):
     refused(door.arrive(run, submission, worker=stranger), 403, "not_yours")
 
 
-@pytest.mark.parametrize(("status", "words"), [("RETURNED", "returned"), ("APPROVED", "approved")])
+@pytest.mark.parametrize(("status", "words"), [("RETURNED", "returned"), ("APPROVED", "reviewed")])
 def test_a_submission_that_is_over_gets_no_work(scene, door, status, words):
     run = scene.live(2)
     fresh, known = door.come(run), door.come(run)

@@ -55,7 +55,7 @@ def test_a_refused_token_puts_workers_off_for_longer(scene, door, monkeypatch):
     monkeypatch.setenv("CROWDOPS_PROLIFIC_TOKEN", "wrong-and-secret")
     answer = door.arrive(run, submission)
     assert "wrong-and-secret" not in refused(answer, 503, "vendor_silent")
-    assert answer.headers["Retry-After"] == "60"
+    assert answer.headers["Retry-After"] == "30"
     assert scene.all(Agent) == []
 
 

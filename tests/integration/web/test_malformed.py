@@ -29,8 +29,9 @@ def test_a_large_body_is_refused_while_it_is_read(scene, run, door, agent):
 
 
 def test_a_body_of_just_the_limit_is_taken(scene, run, door, agent):
-    frame = len(json.dumps({"code": "C0DE", "data": {"text": ""}}))
-    body = json.dumps({"code": "C0DE", "data": {"text": "x" * (MAX_BODY - frame)}})
+    said = {"token": scene.token(agent), "code": "C0DE"}
+    frame = len(json.dumps(said | {"data": {"text": ""}}))
+    body = json.dumps(said | {"data": {"text": "x" * (MAX_BODY - frame)}})
     answer = door.client.post(f"/api/v1/agents/{agent}/submit", headers=door.headers(run), content=body)
     assert (len(body), answer.status_code) == (MAX_BODY, 200)
     assert len(scene.get(Agent, agent).data["text"]) == MAX_BODY - frame
@@ -54,10 +55,26 @@ UNUSABLE = [
 ]
 
 
+HUGE = ["1e308", "-1.5e51", "1e-300", "5e-324", "9" * 52, '[{"deep": 1e60}]']
+
+
+def test_a_number_that_would_fill_the_database_with_digits_is_refused_by_name(run, door, agent, subtests):
+    said = {"headers": door.headers(run) | {"Content-Type": "application/json"}}
+    frame = f'{{"token": "{door.scene.token(agent)}", "code": "C0DE", "data": {{"numbers": [true, %s]}}}}'
+    for number in [*HUGE, ",".join(["1e308"] * 170_000)]:
+        with subtests.test(number=number[:60]):
+            answer = door.client.post(f"/api/v1/agents/{agent}/submit", content=frame % number, **said)
+            assert "beyond 1e50" in refused(answer, 422, "malformed")
+            assert door.scene.get(Agent, agent).data is None
+    kept = "1e50, -1e-50, 0, -0.0, 1e23, 9007199254740993, 2.220446049250313e-16"
+    assert door.client.post(f"/api/v1/agents/{agent}/submit", content=frame % kept, **said).status_code == 200
+
+
 def test_work_that_cannot_be_read_or_stored_is_refused(run, door, agent, caplog, subtests):
+    token = door.scene.token(agent)
     for body in UNUSABLE:
         with subtests.test(body=body[:60]):
-            sent = body.encode("latin-1")
+            sent = body.replace('{"code"', f'{{"token": "{token}", "code"').encode("latin-1")
             answer = door.client.post(f"/api/v1/agents/{agent}/submit", headers=door.headers(run), content=sent)
             refused(answer, 422, "malformed")
             assert door.scene.get(Agent, agent).data is None
