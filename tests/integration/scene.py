@@ -14,7 +14,7 @@ from models.requester import Requester
 from models.session import transaction
 from models.task_run import TaskRun
 from models.unit import Unit
-from providers import account_of, provider_class
+from providers import account_of, provider_class, provider_of
 from tasks import claims, dispatch, engine, execute, reconcile, runs, sweep
 from tasks.resolve import resolve
 
@@ -128,11 +128,14 @@ class Scene:
         """Read back what is in doubt among these operations."""
         resolve([operation.id for operation in operations])
 
+    def provider(self):
+        """What speaks to the vendor for the account."""
+        with transaction() as session:
+            return provider_of(account_of(session.get_one(Requester, self.account)))
+
     def reconcile(self, run, **options):
         """Bring one run up to date with the vendor."""
-        with transaction() as session:
-            account = account_of(session.get_one(Requester, self.account))
-        reconcile.reconcile_run(account, run, **options)
+        reconcile.reconcile_run(self.provider().account, run, **options)
 
     def turn(self):
         """What beat and one worker do in a moment: sweep, nudge what is due, work on it."""
