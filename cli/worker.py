@@ -114,10 +114,7 @@ def _words(one: Membership) -> str:
 @app.command("block")
 @embedded()
 def block_(typed: Who, *, reason: Reason, requester: Account = None, as_json: Json = False) -> None:
-    """Let a worker take no place in studies of an account any more; whoever is at work may finish and is paid.
-
-    Studies that were drafted before the account's first block go on letting everybody in.
-    """
+    """Let a worker take no place in studies of an account any more; whoever is at work may finish and is paid."""
     _decide(typed, requester, block.block, reason, as_json=as_json)
 
 
@@ -201,11 +198,7 @@ def _decide(typed: str, account: str | None, verb: Callable[..., Operation], rea
             raise InputError(f"{requester.name} is an account at another vendor than the worker. Nothing was planned.")
         before = _known(session, worker)
         data = _data(verb(worker, requester, reason.strip()), requester, before)
-        data["unaware_runs"] = block.unaware(session, requester) if verb is block.block else []
     _told(data, as_json=as_json)
-    if data["unaware_runs"] and not as_json:
-        runs = ", ".join(data["unaware_runs"])
-        console.say(f"Drafted before the account's first block, and still open to everybody: {runs}.")
 
 
 def _known(session: Session, worker: Worker) -> set[Any]:

@@ -1,6 +1,6 @@
 """Blocking workers: a worker and an account go in, operations come out, in the caller's transaction.
 
-Blocked workers are a group of the account, which every study that is drafted later keeps out.
+Blocked workers are a group of the account, which every one of its studies keeps out.
 """
 
 from __future__ import annotations
@@ -12,10 +12,9 @@ from sqlalchemy import select
 from models import group, membership
 from models.membership import Kinds, Membership
 from models.operation import Operation, State
-from models.plan import FALLEN, session_of
+from models.plan import session_of
 from models.requester import Requester
 from models.status import IllegalMoveError
-from models.task_run import TaskRun
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,8 +37,7 @@ def block(worker: Worker, requester: Requester, reason: str) -> Operation:
     session = session_of(worker)
     if worker.provider_type != requester.provider_type:
         raise ValueError(f"The worker is at {worker.provider_type}, and the account at {requester.provider_type}.")
-    kept_out = group.ensure(session, requester, _name(requester))
-    return membership.turn(session, worker, kept_out, KINDS, "block", reason=reason)
+    return membership.turn(session, worker, ensure(session, requester), KINDS, "block", reason=reason)
 
 
 def unblock(worker: Worker, requester: Requester, reason: str) -> Operation:
@@ -49,7 +47,7 @@ def unblock(worker: Worker, requester: Requester, reason: str) -> Operation:
         IllegalMoveError: the worker was never blocked by this account.
     """
     session = session_of(worker)
-    kept_out = blocked(session, requester)
+    kept_out = _blocked(session, requester)
     if kept_out is None or membership.last(session, worker, kept_out, KINDS) is None:
         raise IllegalMoveError(f"Worker {worker.id} is not blocked by {requester.name}, so there is nothing to undo.")
     return membership.turn(session, worker, kept_out, KINDS, "unblock", reason=reason)
@@ -63,7 +61,7 @@ def is_blocked(worker: Worker, requester: Requester) -> bool:
 def state(worker: Worker, requester: Requester) -> Membership:
     """Whether a worker is blocked: what was decided last, and what the vendor has shown. By our rows alone."""
     session = session_of(worker)
-    kept_out = blocked(session, requester)
+    kept_out = _blocked(session, requester)
     return membership.standing(session, worker, kept_out, KINDS) if kept_out is not None else Membership()
 
 
@@ -80,24 +78,13 @@ def blockers(session: Session, workers: Sequence[UUID]) -> dict[UUID | None, lis
     return found
 
 
-def unaware(session: Session, requester: Requester) -> list[str]:
-    """Runs that recruit and were drafted before the account's first block, so that they go on letting everybody in."""
-    kept_out = blocked(session, requester)
-    if kept_out is None:
-        return []
-    open_runs = select(TaskRun.name).where(
-        TaskRun.requester_id == requester.id,
-        TaskRun.is_expired.is_(False),
-        TaskRun.is_completed.is_(False),
-        ~TaskRun.facts.has_key("stopped"),
-    )
-    aware = Operation.body.contains({"keep_out": [str(kept_out.id)]})
-    drafted = open_runs.join(Operation, Operation.run_id == TaskRun.id).where(Operation.kind == "draft", ~aware)
-    return list(session.scalars(drafted.where(Operation.state.notin_(FALLEN)).order_by(TaskRun.name)))
+def ensure(session: Session, requester: Requester) -> Group:
+    """The account's group of blocked workers, for its first run or its first block: a study's filters never change."""
+    return group.ensure(session, requester, _name(requester))
 
 
-def blocked(session: Session, requester: Requester) -> Group | None:
-    """The account's group of blocked workers; None before anybody was blocked."""
+def _blocked(session: Session, requester: Requester) -> Group | None:
+    """The same; None before there was a run or a block."""
     return group.find(session, requester, _name(requester))
 
 

@@ -69,9 +69,7 @@ def door(run: TaskRun) -> Door:
     made = Door()
     for asked in in_order(run):
         (made.keep_out if asked.keeps_out else made.let_in).append(_group(session, run, asked))
-    kept_out = block.blocked(session, run.requester)
-    if kept_out is not None:
-        made.keep_out.append(kept_out)
+    made.keep_out.append(block.ensure(session, run.requester))
     return made
 
 

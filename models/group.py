@@ -74,7 +74,10 @@ def ensure(
     qualification_id: UUID | None = None,
     requirement: dict[str, Any] | None = None,
 ) -> Group:
-    """The account's group of this name; a new one is planned to be made at the vendor."""
+    """The account's group of this name; one that is not at the vendor is planned to be made there."""
+    known = find(session, requester, name)
+    if known is not None and known.vendor_id is not None:
+        return known
     key = group_id(requester.id, name)
     about = {"qualification_id": qualification_id, "requirement": requirement}
     row = {"id": key, "requester_id": requester.id, "name": name, **about}

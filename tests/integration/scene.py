@@ -8,13 +8,16 @@ from models import clock, review
 from models.agent import Agent
 from models.attempt import Attempt
 from models.discrepancy import Discrepancy
-from models.identity import requester_id
+from models.group import Group
+from models.identity import group_id, requester_id
 from models.operation import FINAL, Operation
 from models.requester import Requester
 from models.session import transaction
 from models.task_run import TaskRun
 from models.unit import Unit
-from providers import account_of, provider_class
+from providers import account_of, provider_class, provider_of
+from providers.prolific.simulator import group as vendor
+from providers.prolific.simulator.identity import identifier
 from tasks import claims, dispatch, engine, execute, handin, reconcile, runs, sweep
 from tasks.resolve import resolve
 
@@ -57,7 +60,8 @@ def spec(name, **changes):
 class Scene:
     """A test acts as the operator (`plan`, `approve`), as the fleet (`send`, `read`) and as the crowd (`hand_in`)."""
 
-    def __init__(self, simulator, name="lab", rate=200.0):
+    def __init__(self, simulator, name="lab", rate=200.0, *, block_list=True):
+        """With `block_list`, the account's list of the blocked is at the vendor already, as after its first run."""
         self.simulator = simulator
         self.account = requester_id("prolific", name)
         facts = {"workspace": simulator.state.workspace, "project": simulator.state.project}
@@ -72,6 +76,17 @@ class Scene:
                     tokens=rate,
                 )
             )
+        if block_list:
+            self._make_block_list(f"crowdops {name}: blocked")
+
+    def _make_block_list(self, name):
+        state = self.simulator.state
+        with state.turn():
+            made = vendor.Group(identifier(state.seed, "group", len(state.groups)), name, workspace=state.workspace)
+            state.groups[made.id] = made
+        row = {"id": group_id(self.account, name), "requester_id": self.account, "name": name, "vendor_id": made.id}
+        with transaction() as session:
+            session.add(Group(**row))
 
     # --- the operator -------------------------------------------------------------------------------------------
 
@@ -129,11 +144,14 @@ class Scene:
         """Read back what is in doubt among these operations."""
         resolve([operation.id for operation in operations])
 
+    def provider(self):
+        """What speaks to the vendor for the account."""
+        with transaction() as session:
+            return provider_of(account_of(session.get_one(Requester, self.account)))
+
     def reconcile(self, run, **options):
         """Bring one run up to date with the vendor."""
-        with transaction() as session:
-            account = account_of(session.get_one(Requester, self.account))
-        reconcile.reconcile_run(account, run, **options)
+        reconcile.reconcile_run(self.provider().account, run, **options)
 
     def turn(self):
         """What beat and one worker do in a moment: sweep, nudge what is due, work on it."""

@@ -1,4 +1,4 @@
-"""Who is blocked takes no place in any study that is drafted later, and the last decision wins, whatever goes wrong."""
+"""Who is blocked takes no place in any of the account's studies, and the last decision wins, whatever goes wrong."""
 
 from concurrent.futures import ThreadPoolExecutor
 from uuid import uuid4
@@ -14,6 +14,7 @@ from models.session import transaction
 from models.status import IllegalMoveError
 from models.worker import Worker
 from tasks import decide
+from tests.integration.scene import Scene
 
 MAKE, LIST = "POST participant-groups/", "GET participant-groups/"
 ADD, REMOVE = (f"{verb} participant-groups/{{id}}/participants/" for verb in ("POST", "DELETE"))
@@ -27,6 +28,12 @@ def worker(scene):
     """Somebody who has worked for the account."""
     scene.completed(scene.live(1))
     return scene.all(Worker)[0]
+
+
+@pytest.fixture
+def fresh(scene):
+    """Another account, which has had no run yet and so has no list of the blocked."""
+    return Scene(scene.simulator, "new lab", block_list=False)
 
 
 def act(scene, verb, worker, reason="spam"):
@@ -60,16 +67,43 @@ def test_who_is_blocked_gets_no_place_in_a_study_that_is_drafted_later(scene, wo
     assert len(scene.hand_in(later)) == 1
 
 
-def test_a_block_acts_on_a_study_that_recruits_already_once_the_account_has_blocked_anybody(scene, worker):
-    act(scene, block.block, worker)
-    act(scene, block.unblock, worker)
-    live = scene.live(2, "live")
-    act(scene, block.block, worker)
-    scene.settle()
-    assert not lets_in(scene, live, worker)
-    act(scene, block.unblock, worker)
-    scene.settle()
-    assert lets_in(scene, live, worker)
+@pytest.mark.parametrize("fault", [None, *FAULTS])
+def test_a_block_acts_on_the_very_first_study_of_an_account_while_it_recruits(fresh, worker, fault):
+    if fault:
+        fresh.fault(MAKE, fault)
+    first, second = fresh.live(2, "first"), fresh.live(2, "second")
+    assert len(fresh.effects("group_created")) == 1
+    for _ in range(2):
+        act(fresh, block.block, worker)
+        fresh.settle()
+        assert (lets_in(fresh, first, worker), lets_in(fresh, second, worker)) == (False, False)
+        act(fresh, block.unblock, worker)
+        fresh.settle()
+    assert lets_in(fresh, first, worker)
+
+
+def test_two_first_runs_at_the_same_moment_keep_the_same_people_out(fresh, worker):
+    with ThreadPoolExecutor(2) as pool:
+        runs = list(pool.map(lambda name: fresh.plan(2, name), ("one", "two")))
+    assert len(fresh.operations("group")) == 1
+    act(fresh, block.block, worker)
+    fresh.settle()
+    assert [lets_in(fresh, run, worker) for run in runs] == [False, False]
+
+
+def test_a_first_study_waits_for_the_list_of_the_blocked_and_comes_back_with_it(fresh, worker):
+    run = fresh.plan(1)
+    making = fresh.only("group")
+    with transaction() as session:
+        decide.cancel(session, making.id, who="ada")
+    fresh.settle()
+    mine = Operation.run_id == run
+    assert {row.state for row in fresh.all(Operation, mine)} == {State.CANCELLED}
+    with transaction() as session:
+        decide.retry(session, making.id)
+    act(fresh, block.block, worker)
+    fresh.settle()
+    assert not lets_in(fresh, run, worker)
 
 
 def test_the_same_decision_again_is_the_operation_that_is_there(scene, worker):
@@ -90,11 +124,11 @@ def test_block_unblock_and_block_are_three_intents_and_the_last_wins(scene, work
     assert blocked(scene, worker) == (True, True)
 
 
-def test_two_people_who_block_at_the_same_moment_make_one_operation(scene, worker):
+def test_two_people_who_block_at_the_same_moment_make_one_operation(fresh, worker):
     with ThreadPoolExecutor(2) as pool:
-        made = list(pool.map(lambda _: act(scene, block.block, worker), range(2)))
+        made = list(pool.map(lambda _: act(fresh, block.block, worker), range(2)))
     assert len({operation.id for operation in made}) == 1
-    assert len(scene.operations("block")) == len(scene.operations("group")) == 1
+    assert len(fresh.operations("block")) == len(fresh.operations("group")) == 1
 
 
 def test_who_was_never_blocked_cannot_be_unblocked(scene, worker):
@@ -143,20 +177,6 @@ def test_a_refused_decision_is_tried_again_with_what_followed_it(scene, worker):
     assert blocked(scene, worker) == (False, False)
 
 
-def test_runs_that_were_drafted_before_the_first_block_are_named_while_they_recruit(scene, worker):
-    def unaware():
-        with transaction() as session:
-            return block.unaware(session, session.get_one(Requester, scene.account))
-
-    early = scene.live(1, "early")
-    assert unaware() == []
-    act(scene, block.block, worker)
-    scene.live(1, "late")
-    assert unaware() == ["early"]
-    scene.completed(early)
-    assert unaware() == []
-
-
 def test_an_account_at_another_vendor_blocks_nobody_here(scene, worker):
     with transaction() as session:
         row = {"id": uuid4(), "provider_type": "other", "name": "x", "credential": "env:X", "facts": {}, "rate": 1}
@@ -164,33 +184,33 @@ def test_an_account_at_another_vendor_blocks_nobody_here(scene, worker):
         other = session.get_one(Requester, row["id"])
         with pytest.raises(ValueError, match="worker is at prolific, and the account at other"):
             block.block(session.get_one(Worker, worker.id), other, "spam")
-    assert scene.all(Group) == []
+    assert scene.all(Group, Group.requester_id == row["id"]) == []
 
 
 @pytest.mark.parametrize("endpoint", [MAKE, LIST, ADD, REMOVE])
 @pytest.mark.parametrize("fault", FAULTS)
-def test_whatever_becomes_of_an_answer_there_is_one_group_and_each_change_happens_once(scene, worker, endpoint, fault):
-    scene.simulator.faults.next(endpoint, fault, times=2)
-    act(scene, block.block, worker)
-    act(scene, block.unblock, worker)
-    scene.settle()
-    assert scene.states("group", "block", "unblock") == {State.CONFIRMED}
-    kinds = [row.kind for row in scene.simulator.state.ledger if row.kind.startswith(("group", "participants"))]
+def test_whatever_becomes_of_an_answer_there_is_one_group_and_each_change_happens_once(fresh, worker, endpoint, fault):
+    fresh.simulator.faults.next(endpoint, fault, times=2)
+    act(fresh, block.block, worker)
+    act(fresh, block.unblock, worker)
+    fresh.settle()
+    assert fresh.states("group", "block", "unblock") == {State.CONFIRMED}
+    kinds = [row.kind for row in fresh.simulator.state.ledger if row.kind.startswith(("group", "participants"))]
     assert kinds == ["group_created", "participants_added", "participants_removed"]
 
 
-def test_a_group_of_our_name_that_is_there_already_is_used(scene, worker):
-    act(scene, block.block, worker)
-    scene.settle()
-    (group,) = scene.all(Group)
+def test_a_group_of_our_name_that_is_there_already_is_used(fresh, worker):
+    act(fresh, block.block, worker)
+    fresh.settle()
+    (group,) = fresh.all(Group, Group.requester_id == fresh.account)
     with transaction() as session:
         session.get_one(Group, group.id).vendor_id = None
         for kind in ("block", "group"):
             session.execute(delete(Operation).where(Operation.kind == kind))
-    act(scene, block.block, worker)
-    scene.settle()
-    assert scene.all(Group)[0].vendor_id == group.vendor_id
-    assert len(scene.effects("group_created")) == len(scene.effects("participants_added")) == 1
+    act(fresh, block.block, worker)
+    fresh.settle()
+    assert fresh.get(Group, group.id).vendor_id == group.vendor_id
+    assert len(fresh.effects("group_created")) == len(fresh.effects("participants_added")) == 1
 
 
 def test_many_workers_are_blocked_with_one_request(scene):

@@ -182,7 +182,8 @@ def test_a_run_that_never_had_a_study_is_followed_by_one_that_is_for_everybody(s
         recruit.expire(session.get_one(TaskRun, run))
     new = live(scene, again(run))
     assert offered(new) == {0: 1, 1: 1}
-    assert scene.simulator.state.study(scene.study(new)).fields["filters"] == []
+    filters = scene.simulator.state.study(scene.study(new)).fields["filters"]
+    assert [one["filter_id"] for one in filters] == ["participant_group_blocklist"]
 
 
 def test_whoever_makes_it_first_makes_the_only_one(scene):

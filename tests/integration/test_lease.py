@@ -44,3 +44,13 @@ def test_a_round_that_goes_on_keeps_its_lease(scene, timing):
             keep()
         with pytest.raises(LeaseError), lease.held(scene.account):
             pass
+
+
+def test_a_lease_is_kept_by_the_time_that_has_passed_and_not_by_the_steps_that_were_taken(monkeypatch, timing):
+    passed, kept = [0.0], []
+    monkeypatch.setattr(lease, "stopwatch", lambda: passed[0])
+    keep = lease.sparing(lambda: kept.append(passed[0]))
+    tenth = timing().lease / 10
+    for passed[0] in (0.9 * tenth, tenth, 1.9 * tenth, 2 * tenth, 9 * tenth):
+        keep()
+    assert kept == [tenth, 2 * tenth, 9 * tenth]

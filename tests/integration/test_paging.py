@@ -10,6 +10,7 @@ from models.session import transaction
 from models.task_run import TaskRun
 from providers.prolific import client
 from providers.prolific.mapping import agent_status, word
+from tasks import diff, lease
 from tests.integration.scene import LISTING
 
 PEOPLE = 23
@@ -149,3 +150,46 @@ def test_who_is_settled_is_not_looked_for(scene, crowd, monkeypatch):
     monkeypatch.setattr(client.Client, "submissions", without)
     scene.reconcile(crowd, full=True)
     assert scene.calls(ONE) == 0
+
+
+def test_whoever_leaves_makes_room_for_the_others_however_small_the_portions(scene, monkeypatch):
+    """One comes back late to a unit that somebody else gives up, and one is new; both find a unit that was planned."""
+    run, state = scene.live(2), scene.simulator.state
+    late = state.take_place(scene.study(run)).id
+    scene.reconcile(run)
+    state.set_status(late, "TIMED-OUT")
+    scene.reconcile(run)
+    scene.later(1)  # So that the list names them first, and those who leave after them.
+    others = [state.take_place(scene.study(run)).id for _ in range(2)]
+    scene.reconcile(run)
+    for submission in others:
+        state.set_status(submission, "RETURNED")
+    scene.hand_in(run)
+    state.finish(late)
+    monkeypatch.setattr(diff, "PORTION", 1)
+    scene.reconcile(run)
+    assert ours(scene) == theirs(scene)
+    assert scene.unit_words() == ["completed"] * 2
+    assert scene.findings() == []
+
+
+def test_a_round_that_loses_its_lease_between_two_portions_writes_no_other_and_the_next_makes_up_for_it(
+    scene, monkeypatch
+):
+    run = scene.live(3)
+    scene.hand_in(run, 3)
+    seen = scene.get(TaskRun, run).seen
+    monkeypatch.setattr(diff, "PORTION", 1)
+
+    def keep():
+        if len(scene.all(Agent)) == 2:
+            raise lease.LeaseError
+
+    with pytest.raises(lease.LeaseError):
+        scene.reconcile(run, keep=keep)
+    assert scene.agent_words() == ["completed"] * 2
+    assert scene.get(TaskRun, run).seen == seen
+    scene.reconcile(run)
+    assert ours(scene) == theirs(scene)
+    assert scene.unit_words() == ["completed"] * 3
+    assert scene.findings() == []

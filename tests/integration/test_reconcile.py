@@ -14,7 +14,8 @@ from models.tick import take
 from models.worker import Worker
 from providers.errors import AccountError, RejectedError
 from providers.prolific.provider import ProlificProvider
-from tasks import pacing, reconcile
+from tasks import listing, pacing, reconcile, register
+from tasks.diff import diff
 from tests.integration.scene import COUNTS, LISTING, Scene
 
 
@@ -56,6 +57,38 @@ def test_a_page_that_is_older_than_a_decision_undoes_nothing_and_is_looked_at_ag
     scene.reconcile(run)
     assert scene.calls(LISTING) == listed + 1
     assert Finding.ILLEGAL_STATUS not in scene.findings()
+
+
+@pytest.mark.parametrize("is_known", [False, True])
+def test_whom_an_older_read_was_written_of_while_the_list_was_on_its_way_is_looked_at_again(
+    scene, monkeypatch, is_known
+):
+    """The counts fit the list, so they must not be kept: the next round would see no change and ask for no list."""
+    run, state = scene.live(2), scene.simulator.state
+    submission = state.take_place(scene.study(run)).id
+    if is_known:
+        scene.reconcile(run)
+        held = listing.held(run)
+        state.set_status(submission, "TIMED-OUT")
+    else:
+        held = {}
+        state.start(submission)
+    older = scene.provider().look(scene.get(TaskRun, run).facts, submission)
+    state.finish(submission)
+    observe = ProlificProvider.observe
+
+    def while_somebody_writes(self, facts):
+        yield from observe(self, facts)
+        with transaction() as session:
+            register.write(session, session.get_one(TaskRun, run), diff(held, [older]))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ProlificProvider, "observe", while_somebody_writes)
+        scene.reconcile(run)
+    assert scene.agent_words() == ["timeout" if is_known else "in task"]
+    scene.reconcile(run)
+    assert scene.agent_words() == ["completed"]
+    assert scene.findings() == []
 
 
 def surplus_place(scene, run):

@@ -67,7 +67,7 @@ class Life(Scene):
     """What an operator does meanwhile, who looks in now and then."""
 
     def __init__(self, simulator, eventually):
-        super().__init__(simulator, "lab", rate=100.0)
+        super().__init__(simulator, "lab", rate=100.0, block_list=False)
         self.eventually = eventually
 
     def decide(self, run, *, reject=0):

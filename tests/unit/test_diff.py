@@ -1,5 +1,6 @@
 """The diff between what we hold and what a vendor lists: never loses a change, never undoes a decision."""
 
+import tracemalloc
 from itertools import product
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from models.discrepancy import Finding
 from models.status import AGENT_MOVES, AGENT_SETTLED, AgentStatus
 from providers.contract import Observation
-from tasks.diff import diff
+from tasks.diff import PORTION, Changes, Move, Strange, diff, portions
 
 A = AgentStatus
 
@@ -24,6 +25,38 @@ def test_a_submission_we_do_not_know_is_new():
 
 def test_a_row_that_is_listed_twice_counts_once():
     assert len(diff({}, [_seen(), _seen(status=A.COMPLETED)]).new) == 1
+
+
+def test_of_a_row_that_is_listed_twice_the_last_wins_also_if_it_says_what_we_hold():
+    changes = diff({"s": A.IN_TASK}, [_seen(status=A.COMPLETED), _seen()])
+
+    assert (changes.new, changes.moves, changes.strange) == ([], [], [])
+
+
+def test_a_listing_where_nothing_moved_takes_no_memory_however_long_it_is():
+    known = {str(number): A.IN_TASK for number in range(5000)}
+    tracemalloc.start()
+    diff(known, (_seen(submission) for submission in known))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert peak < 100_000
+
+
+def test_changes_are_cut_into_portions_who_left_first_and_who_is_new_after_everybody():
+    back, gone = (
+        [Move(f"{new}{number}", A.IN_TASK, new) for number in range(PORTION)] for new in (A.COMPLETED, A.RETURNED)
+    )
+    new = [_seen(f"n{number}") for number in range(PORTION + 1)]
+    strange = [Strange("s", Finding.VANISHED, "gone")]
+
+    cut = list(portions(Changes(new=new, moves=[*back[:-1], *gone, back[-1]], strange=strange)))
+
+    assert [move for portion in cut for move in portion.moves] == gone + back
+    assert [row for portion in cut for row in portion.new] == new
+    assert cut[-1] == Changes(strange=strange)
+    assert max(len(portion.moves) + len(portion.new) for portion in cut) == PORTION
+    assert [bool(portion.new) for portion in cut] == [False, False, True, True, False]
 
 
 @pytest.mark.parametrize(("old", "new"), list(product(A, A)))

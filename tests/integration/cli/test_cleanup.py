@@ -71,4 +71,5 @@ def test_qualifications_are_listed_and_deleted_with_what_belongs_to_them(crowdop
     assert data("qualification", "list") == []
     assert "There is no qualification 'score'. Known: none." in crowdops("qualification", "delete", "score", code=3)
     scene.settle()
-    assert [group.deleted for group in scene.simulator.state.groups.values()] == [True]
+    at_vendor = {f"'{group.name}'": group.deleted for group in scene.simulator.state.groups.values()}
+    assert at_vendor == {GROUP: True, "'crowdops lab: blocked'": False}

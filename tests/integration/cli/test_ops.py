@@ -9,9 +9,8 @@ from models.agent import Agent
 from models.group import Group
 from models.operation import Operation, State
 from models.session import transaction
-from models.worker import Worker
 from tasks import claims
-from tests.integration.scene import DECISION
+from tests.integration.scene import DECISION, Scene
 
 REFUSING = {
     "resolve": [State.REVIEW, State.PLANNED, State.CONFIRMED],
@@ -149,13 +148,12 @@ def test_a_draft_is_not_confirmed_without_its_study(crowdops, scene):
 
 
 def test_a_group_is_not_confirmed_without_the_vendors_id_of_it(crowdops, scene):
-    scene.completed(scene.live(1))
-    crowdops("worker", "block", scene.all(Worker)[0].id, "--reason", "spam")
+    Scene(scene.simulator, "shop", block_list=False).plan(1)
     made = in_review(scene.only("group"))
     assert "--result group_id=ID" in crowdops("ops", "explain", made.id)
     assert "--result group_id=ID" in crowdops("ops", "resolve", made.id, "confirmed", "--note", "x", code=2)
     crowdops("ops", "resolve", made.id, "confirmed", "--note", "x", "--result", "group_id=g1")
-    assert scene.all(Group)[0].vendor_id == "g1"
+    assert scene.get(Group, UUID(made.target)).vendor_id == "g1"
 
 
 def test_an_operation_is_cancelled_only_while_nobody_has_taken_it(crowdops, scene):
