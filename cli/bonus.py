@@ -10,10 +10,7 @@ from cli import bonuses, console, money
 from cli.bonuses import Asked, Planned
 from cli.console import Json
 from cli.servers import embedded
-from models import failpoints
 from models.plan import DEFAULT_KEY, FALLEN
-from models.session import transaction
-from tasks import dispatch
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 
@@ -46,16 +43,7 @@ def pay(  # noqa: PLR0913 - whom, how much and why
     One row that cannot be paid refuses all of them, before anything is planned.
     """
     asked = Asked(run, agent or [], file, {"amount": amount, "reason": reason, "key": key})
-    with transaction() as session:
-        pieces = bonuses.choose(session, asked)
-        planned = bonuses.plan(session, pieces, file)
-        session.rollback()
-    costs = bonuses.cost(planned)
-    if not dry_run:
-        with transaction() as session:
-            planned = bonuses.plan(session, bonuses.choose(session, asked), file)
-        failpoints.hit("after_plan")
-        dispatch.wake()
+    planned, costs = bonuses.pay(asked, dry_run=dry_run)
     if as_json:
         console.document(_data(planned, costs, dry_run=dry_run))
         return
