@@ -212,6 +212,19 @@ def _at(file: Path | None, line: int, problem: str) -> str:
     return f"{file} line {line}: {problem}" if file else f"{problem[:1].upper()}{problem[1:]}."
 
 
+def _assert_currency(ours: str, theirs: str) -> None:
+    """An amount would be another sum in another currency.
+
+    Raises:
+        InputError: with both.
+    """
+    if ours != theirs:
+        raise InputError(
+            f"These bonuses are in {ours}, as their run is, but the account pays in {theirs}. {OUTCOME} Pay them in "
+            "the vendor's own pages."
+        )
+
+
 def cost(planned: Planned) -> Costs:
     """Ask the vendor what comes on top, and whether the account can pay it.
 
@@ -223,7 +236,9 @@ def cost(planned: Planned) -> Costs:
         return Costs(0)
     provider = provider_for(planned.account, [planned.sandbox])
     try:
-        quote, balance = provider.quote(planned.amount_minor, planned.currency, 1), provider.balance()
+        balance = provider.balance()
+        _assert_currency(planned.currency, balance.currency)
+        quote = provider.quote(planned.amount_minor, planned.currency, 1)
     except RejectedError as error:
         raise InputError(f"{error} {OUTCOME}") from None
     except ProviderError as error:

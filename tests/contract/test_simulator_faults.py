@@ -193,5 +193,5 @@ def test_nonsense_comes_in_place_of_a_success_with_the_effect_or_without(api, ki
     if kind.startswith("other"):
         assert "id" not in answer.json()
     else:
-        with pytest.raises(ValueError, match="Expecting|Unterminated"):
+        with pytest.raises(ValueError, match=r"Expecting|Unterminated"):
             answer.json()

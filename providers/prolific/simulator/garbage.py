@@ -14,7 +14,7 @@ GARBAGE = tuple(f"{word}_{when}" for word in ("html", "cut", "other") for when i
 def garbled(answer: Answer | None, kind: str) -> Answer:
     """A success whose body is no good; without an answer that was due it is a 200."""
     status, due = (answer.status, answer.body) if answer else (HTTPStatus.OK, b"")
-    match kind.split("_")[0]:
+    match kind.split("_", maxsplit=1)[0]:
         case "html":
             return Answer(status, _HTML, {"Content-Type": "text/html; charset=utf-8"})
         case "cut":

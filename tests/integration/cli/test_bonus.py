@@ -165,6 +165,15 @@ def test_more_than_the_account_has_is_refused_with_both_figures(crowdops, scene,
     assert scene.operations("bonus") == []
 
 
+def test_a_currency_that_is_not_the_accounts_is_refused_with_both_before_anything_is_asked_or_planned(
+    crowdops, scene, agents
+):
+    scene.simulator.state.currency = "USD"
+    told = crowdops("bonus", "pay", "--agent", agents[0].id, "--amount", "5", "--reason", "good", code=2)
+    assert "These bonuses are in GBP, as their run is, but the account pays in USD. Nothing was planned." in told
+    assert (scene.operations("bonus"), scene.calls("POST study-cost-calculator/")) == ([], 0)
+
+
 def test_more_than_the_run_may_spend_is_refused_with_the_figures(crowdops, scene, agents):
     told = crowdops("bonus", "pay", "--agent", agents[0].id, "--amount", "999999", "--reason", "good", code=2)
     assert "This would go beyond the budget of run 'run': that is GBP 1,000.00, GBP 3.60 of it is committed" in told
