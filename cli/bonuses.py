@@ -1,8 +1,14 @@
-"""Bonuses as a person asks for them: options or a file go in; planned operations come out, with what they cost."""
+"""Bonuses as a person asks for them: options or a file go in; planned operations come out, with what they cost.
+
+A file is read a portion at a time, twice: first to learn what it comes to, so that the vendor can be asked what that
+costs, and then to plan it. Its rows are compared with each other and with what is there in the database.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import select
@@ -12,26 +18,23 @@ from cli import decisions, failure, lookup, money, named
 from cli.decisions import OUTCOME, Row
 from cli.document import refusal
 from cli.failure import FailedError, InputError
-from cli.work import Asked, held
-from models import bonus, failpoints
+from cli.work import Asked
+from models import bonus, bulk, failpoints, wanted
 from models.agent import Agent
-from models.bonus import Bonus
-from models.operation import Operation, State
+from models.operation import State
+from models.requester import Requester
 from models.session import transaction
+from models.task_run import TaskRun
+from models.wanted import Wanted
 from providers import account_of, provider_for
 from providers.contract import Account
 from providers.errors import ProviderError, RejectedError
 from tasks import dispatch
 
-__all__ = ["Asked", "Costs", "Planned", "choose", "cost", "pay", "plan"]
+__all__ = ["Asked", "Costs", "Planned", "cost", "pay"]
 
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """One bonus that is wanted, and the line of the file that says so."""
-
-    line: int
-    bonus: Bonus
+PORTION = 2000
+"""Rows of a file that are held at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,109 +66,163 @@ def pay(asked: Asked, *, dry_run: bool = False) -> tuple[Planned, Costs]:
         FailedError: the vendor does not answer.
     """
     with transaction() as session:
-        planned = plan(session, choose(session, asked), asked.file)
+        planned = _look(session, asked)
         session.rollback()
     costs = cost(planned)
     if not dry_run:
+        quoted = planned.amount_minor
         with transaction() as session:
-            planned = plan(session, choose(session, asked), asked.file)
+            planned = _look(session, asked)
+            if planned.amount_minor > quoted:
+                raise InputError(f"{asked.file} was changed while it was read. {OUTCOME} Try again.")
+            bonus.write(session)
         failpoints.hit("after_plan")
         dispatch.wake()
     return planned, costs
 
 
-def choose(session: Session, asked: Asked) -> list[Piece]:
-    """The bonuses that options or a file name; all of one account and one currency.
-
-    Raises:
-        InputError: with what is wrong, and where.
-        UnknownNameError: there is no such run or agent.
-    """
+def _look(session: Session, asked: Asked) -> Planned:
+    """What would be planned; what is asked for stays in the transaction, under its locks, to be written or not."""
     asked.check()
     if not (asked.agents or asked.file):
         raise InputError(f"Say who gets it: a CSV file, or --agent ID. {OUTCOME}")
-    run = lookup.run(session, asked.run) if asked.run else None
-    if asked.file:
-        rows = named.find(session, run, asked.file, decisions.read(asked.file, asked.words, apart="key"))
-    else:
-        words = tuple(value or "" for value in asked.words.values())
-        rows = [(lookup.agent(session, typed, run).id, Row(0, typed, "", words)) for typed in asked.agents]
-    agents = held(session, [key for key, _ in rows])
-    return _pieces([(agents[key], row) for key, row in rows], asked.file)
-
-
-def _pieces(rows: Sequence[tuple[Agent, Row]], file: Path | None) -> list[Piece]:
-    pieces, problems = [], []
-    for agent, row in rows:
-        found = _piece(agent, row, rows[0][0])
-        if isinstance(found, Piece):
-            pieces.append(found)
-        else:
-            problems.append(_at(file, row.line, found))
-    if problems:
+    wanted.begin(session)
+    first = _take_all(session, asked)
+    wanted.hold(session)
+    if problems := [_at(asked.file, line, told) for line, told in sorted(_unfit(session))]:
         raise refusal(problems, OUTCOME)
-    return pieces
+    bonus.assert_within(session)
+    return Planned(
+        account=account_of(session.get_one(Requester, first.requester_id)),
+        sandbox=first.sandbox,
+        currency=first.currency,
+        amount_minor=wanted.amount(session),
+        fresh=wanted.fresh(session),
+        there=wanted.there(session),
+    )
 
 
-def _piece(agent: Agent, row: Row, first: Agent) -> Piece | str:
+class _Work(NamedTuple):
+    """One agent, with what its account and its run say about money."""
+
+    id: UUID
+    submission: str
+    requester_id: UUID
+    currency: str
+    sandbox: bool
+
+
+@dataclass(slots=True)
+class _Intake:
+    """What was read so far: whose work the first row is about, and what is wrong."""
+
+    file: Path | None
+    first: _Work | None = None
+    problems: list[str] = field(default_factory=list)
+
+    def note(self, line: int, told: str) -> None:
+        self.problems.append(_at(self.file, line, told))
+
+
+def _take_all(session: Session, asked: Asked) -> _Work:
+    """Put every row where it can be compared; returns the first one's account and run.
+
+    Raises:
+        InputError: with what is wrong with which line.
+    """
+    intake = _Intake(asked.file)
+    for rows in _portions(session, asked, intake):
+        wanted.add(session, list(_fit(session, rows, intake)))
+    if intake.problems or intake.first is None:
+        raise refusal(intake.problems, OUTCOME)
+    return intake.first
+
+
+def _portions(session: Session, asked: Asked, intake: _Intake) -> Iterator[list[tuple[Row, UUID]]]:
+    run = lookup.run(session, asked.run) if asked.run else None
+    if asked.file is None:
+        words = tuple(value or "" for value in asked.words.values())
+        agents = dict.fromkeys(lookup.agent(session, typed, run).id for typed in asked.agents)
+        yield [(Row(0, "", "", words), key) for key in agents]
+        return
+    stream = decisions.stream(asked.file, asked.words)
+    while portion := list(islice(stream, PORTION)):
+        intake.problems += [one for one in portion if isinstance(one, str)]
+        rows = []
+        for row, found in named.matched(session, run, [one for one in portion if isinstance(one, Row)]):
+            if isinstance(found, str):
+                intake.note(row.line, found)
+            else:
+                rows.append((row, found))
+        yield rows
+
+
+def _fit(session: Session, rows: Sequence[tuple[Row, UUID]], intake: _Intake) -> Iterator[Wanted]:
+    """Those of the rows that can be paid by themselves."""
+    columns = (Agent.id, Agent.submission, Agent.requester_id, TaskRun.currency, TaskRun.sandbox)
+    named_ones = bulk.among(Agent.id, [key for _, key in rows])
+    found = session.execute(select(*columns).join(TaskRun, TaskRun.id == Agent.task_run_id).where(named_ones))
+    agents = {row.id: _Work(*row) for row in found}
+    for row, key in rows:
+        agent = agents[key]
+        if intake.first is None:
+            intake.first = agent
+        made = _wanted(row, agent, intake.first)
+        if isinstance(made, str):
+            intake.note(row.line, made)
+        else:
+            yield made
+
+
+def _wanted(row: Row, agent: _Work, first: _Work) -> Wanted | str:
     typed, reason, key = row.words
-    run = agent.task_run
     if agent.requester_id != first.requester_id:
         return f"agent {agent.id} belongs to another account than the first one"
-    if run.currency != first.task_run.currency or run.sandbox is not first.task_run.sandbox:
-        return f"agent {agent.id} belongs to a run in {run.currency}, the first one to one in {first.task_run.currency}"
+    if (agent.currency, agent.sandbox) != (first.currency, first.sandbox):
+        return f"agent {agent.id} belongs to a run in {agent.currency}, the first one to one in {first.currency}"
     try:
-        made = Bonus(agent, money.minor(money.amount(typed, run.currency), run.currency), reason, key)
+        amount = money.minor(money.amount(typed, agent.currency), agent.currency)
     except ValueError as error:
         return f"amount {typed[:20]!r} {error}"
-    problem = made.problem()
-    return problem or Piece(row.line, made)
+    if problem := bonus.problem(amount, reason, key):
+        return problem
+    same = bonus.identity(agent.requester_id, agent.submission, key, amount, agent.currency)
+    return Wanted(row.line, same, agent.id, amount, reason.strip(), key)
+
+
+def _unfit(session: Session) -> Iterator[tuple[int, str]]:
+    """Lines that cannot be paid beside what else is there, and why."""
+    for row in wanted.twice(session):
+        yield row.line, f"names the same work as line {row.first}"
+    for row in wanted.early(session):
+        yield row.line, f"agent {row.id} is still at work ({row.status})"
+    for row in wanted.otherwise(session):
+        theirs, ours = (
+            f"{money.shown(amount, currency)} for {reason!r}"
+            for amount, currency, reason in (
+                (row.amount_minor, row.currency, row.reason),
+                (row.now_minor, row.now_currency, row.now_reason),
+            )
+        )
+        told = f"the key {row.key!r} was used for this work before: {theirs} (operation {row.id}, {row.state}), "
+        yield row.line, f"{told}and now {ours}; a second bonus needs another key"
 
 
 def _at(file: Path | None, line: int, problem: str) -> str:
     return f"{file} line {line}: {problem}" if file else f"{problem[:1].upper()}{problem[1:]}."
 
 
-def plan(session: Session, pieces: Sequence[Piece], file: Path | None) -> Planned:
-    """Plan what is not there yet.
+def _assert_currency(ours: str, theirs: str) -> None:
+    """An amount would be another sum in another currency.
 
     Raises:
-        InputError: a key was used before for another sum or reason; both are shown.
+        InputError: with both.
     """
-    before = {(row.target, row.key): row for row in _before(session, pieces)}
-    if problems := list(_conflicts(pieces, before, file)):
-        raise refusal(problems, OUTCOME)
-    rows = bonus.pay(session, [piece.bonus for piece in pieces])
-    fresh = [row for row in rows if (row.target, row.key) not in before]
-    first = pieces[0].bonus.agent
-    return Planned(
-        account=account_of(first.requester),
-        sandbox=first.task_run.sandbox,
-        currency=first.task_run.currency,
-        amount_minor=sum(row.amount_minor or 0 for row in fresh),
-        fresh=[row.id for row in fresh],
-        there={row.id: row.state for row in rows if (row.target, row.key) in before},
-    )
-
-
-def _before(session: Session, pieces: Sequence[Piece]) -> Iterator[Operation]:
-    for portion in named.portions(list({piece.bonus.agent.id for piece in pieces})):
-        mine = (Operation.agent_id.in_(portion), Operation.kind == bonus.KIND)
-        yield from session.scalars(select(Operation).where(*mine))
-
-
-def _conflicts(pieces: Sequence[Piece], before: dict[tuple[str, str], Operation], file: Path | None) -> Iterator[str]:
-    for piece in pieces:
-        wanted = piece.bonus
-        row = before.get((wanted.agent.submission, wanted.key))
-        if row is None or (row.amount_minor, row.body["reason"]) == (wanted.amount_minor, wanted.reason.strip()):
-            continue
-        theirs, ours = (
-            f"{money.shown(amount or 0, row.currency or '')} for {reason!r}"
-            for amount, reason in ((row.amount_minor, row.body["reason"]), (wanted.amount_minor, wanted.reason))
+    if ours != theirs:
+        raise InputError(
+            f"These bonuses are in {ours}, as their run is, but the account pays in {theirs}. {OUTCOME} Pay them in "
+            "the vendor's own pages."
         )
-        told = f"the key {wanted.key!r} was used for this work before: {theirs} (operation {row.id}, {row.state}), "
-        yield _at(file, piece.line, f"{told}and now {ours}; a second bonus needs another key")
 
 
 def cost(planned: Planned) -> Costs:
@@ -179,7 +236,9 @@ def cost(planned: Planned) -> Costs:
         return Costs(0)
     provider = provider_for(planned.account, [planned.sandbox])
     try:
-        quote, balance = provider.quote(planned.amount_minor, planned.currency, 1), provider.balance()
+        balance = provider.balance()
+        _assert_currency(planned.currency, balance.currency)
+        quote = provider.quote(planned.amount_minor, planned.currency, 1)
     except RejectedError as error:
         raise InputError(f"{error} {OUTCOME}") from None
     except ProviderError as error:

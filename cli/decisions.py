@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cli import export, units
-from cli.document import read_text, refusal
+from cli.document import lines, refusal
 
 OUTCOME = "Nothing was planned."
 Words = Mapping[str, str | None]
@@ -35,17 +35,32 @@ def read(path: Path, words: Words, apart: str | None = None) -> list[Row]:
     """
     rows: list[Row] = []
     problems: list[str] = []
-    for line, found in units.csv_lines(read_text(path)):
-        wrong = [found] if isinstance(found, str) else list(_problems(found, words))
-        problems += [f"{path} line {line}: {problem}" for problem in wrong]
-        if not isinstance(found, str) and not wrong:
-            rows.append(_row(line, found, words, apart))
+    for found in stream(path, words, apart):
+        if isinstance(found, str):
+            problems.append(found)
+        else:
+            rows.append(found)
     problems += _twice(path, rows)
-    if not rows and not problems:
-        problems.append(f"{path} line 1: holds no rows")
     if problems:
         raise refusal(problems, OUTCOME)
     return rows
+
+
+def stream(path: Path, words: Words, apart: str | None = None) -> Iterator[Row | str]:
+    """The rows of a file as they are read, or what is wrong with a line; no two rows are compared.
+
+    Raises:
+        InputError: the file cannot be read.
+    """
+    empty = True
+    for line, found in units.csv_lines(lines(path)):
+        empty = False
+        wrong = [found] if isinstance(found, str) else list(_problems(found, words))
+        yield from (f"{path} line {line}: {problem}" for problem in wrong)
+        if not isinstance(found, str) and not wrong:
+            yield _row(line, found, words, apart)
+    if empty:
+        yield f"{path} line 1: holds no rows"
 
 
 def _problems(cells: Mapping[str, str], words: Words) -> Iterator[str]:

@@ -5,7 +5,7 @@ Text, because a number that YAML reads as a float has lost what a person wrote.
 
 import json
 import re
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -118,10 +118,25 @@ def read_text(path: Path) -> str:
         content = path.read_bytes()
         return content.decode("utf-8-sig")
     except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}.") from None
+        raise _unusable(path, error) from None
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise InputError(f"{path} line {line}: is not UTF-8 text. Save the file as UTF-8.") from None
+
+
+def lines(path: Path) -> Iterator[str]:
+    """The lines of a UTF-8 file, with their ends, as they are read.
+
+    Raises:
+        InputError: it is not there, cannot be read, or is not UTF-8.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as stream:
+            yield from stream
+    except OSError as error:
+        raise _unusable(path, error) from None
+    except UnicodeDecodeError:
+        read_text(path)  # It knows the line.
 
 
 def canonical(value: object) -> str:
@@ -148,6 +163,10 @@ def _unreadable(path: Path, error: Exception) -> InputError:
     mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
     line = f" line {mark.line + 1}" if mark else ""
     return InputError(f"{path}{line}: is not YAML or JSON that can be used: {problem or error}.")
+
+
+def _unusable(path: Path, error: OSError) -> InputError:
+    return InputError(f"{path} cannot be read: {error.strerror}.")
 
 
 def _named(at: Sequence[str | int]) -> str:

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 from uuid import UUID
 
 from sqlalchemy import select
@@ -13,6 +13,7 @@ from cli import lookup
 from cli.decisions import OUTCOME, Row
 from cli.document import refusal
 from cli.failure import InputError, UnknownNameError
+from models import bulk
 from models.agent import Agent
 from models.plan import AT_ONCE
 from models.task_run import TaskRun
@@ -27,21 +28,27 @@ def find(session: Session, run: TaskRun | None, file: Path, rows: Sequence[Row])
     Raises:
         InputError: with the line of every row that names no agent, several, or one that another row names.
     """
-    ids = _agents(session, run, Agent.id, [key for row in rows if (key := _whole(row.agent))])
-    submissions = _agents(session, run, Agent.submission, [row.submission for row in rows if not row.agent])
     found: dict[tuple[UUID, str], Row] = {}
     problems = []
-    for row in rows:
-        try:
-            key = _of_row(session, run, row, ids, submissions)
-        except (InputError, UnknownNameError) as error:
-            problems.append(f"{file} line {row.line}: {error}")
-            continue
-        if (before := found.setdefault((key, row.apart), row)) is not row:
+    for row, key in matched(session, run, rows):
+        if isinstance(key, str):
+            problems.append(f"{file} line {row.line}: {key}")
+        elif (before := found.setdefault((key, row.apart), row)) is not row:
             problems.append(f"{file} line {row.line}: names the same work as line {before.line}")
     if problems:
         raise refusal(problems, OUTCOME)
     return [(key, row) for (key, _), row in found.items()]
+
+
+def matched(session: Session, run: TaskRun | None, rows: Sequence[Row]) -> Iterator[tuple[Row, UUID | str]]:
+    """Each row with its agent, of one run if there is one, or with what is wrong with it."""
+    ids = _agents(session, run, Agent.id, [key for row in rows if (key := _whole(row.agent))])
+    submissions = _agents(session, run, Agent.submission, [row.submission for row in rows if not row.agent])
+    for row in rows:
+        try:
+            yield row, _of_row(session, run, row, ids, submissions)
+        except (InputError, UnknownNameError) as error:
+            yield row, str(error)
 
 
 def portions(values: Sequence[Value]) -> Iterator[Sequence[Value]]:
@@ -50,18 +57,29 @@ def portions(values: Sequence[Value]) -> Iterator[Sequence[Value]]:
         yield values[start : start + AT_ONCE]
 
 
-Agents = Mapping[object, Sequence[Agent]]
+class _Known(NamedTuple):
+    """An agent, as far as it is needed."""
+
+    id: UUID
+    submission: str
+
+    @classmethod
+    def of(cls, agent: Agent) -> "_Known":
+        return cls(agent.id, agent.submission)
+
+
+Agents = Mapping[object, Sequence[_Known]]
 
 
 def _agents(
     session: Session, run: TaskRun | None, column: InstrumentedAttribute[Value], values: Sequence[Value]
 ) -> Agents:
     """Agents by the value of a column."""
-    found: dict[object, list[Agent]] = defaultdict(list)
+    found: dict[object, list[_Known]] = defaultdict(list)
     for portion in portions(values):
-        named = select(Agent).where(column.in_(portion))
-        for agent in session.scalars(named.where(Agent.task_run_id == run.id) if run else named):
-            found[getattr(agent, column.key)].append(agent)
+        named = select(Agent.id, Agent.submission).where(bulk.among(column, portion))
+        for row in session.execute(named.where(Agent.task_run_id == run.id) if run else named):
+            found[getattr(row, column.key)].append(_Known(*row))
     return found
 
 
@@ -69,13 +87,13 @@ def _of_row(session: Session, run: TaskRun | None, row: Row, ids: Agents, submis
     if not row.agent:
         return _of_submission(run, row.submission, submissions.get(row.submission, ()))
     known = ids.get(_whole(row.agent))
-    agent = known[0] if known else lookup.agent(session, row.agent, run)
+    agent = known[0] if known else _Known.of(lookup.agent(session, row.agent, run))
     if row.submission and agent.submission != row.submission:
         raise InputError(f"agent {row.agent} has another submission than {row.submission}")
     return agent.id
 
 
-def _of_submission(run: TaskRun | None, submission: str, agents: Sequence[Agent]) -> UUID:
+def _of_submission(run: TaskRun | None, submission: str, agents: Sequence[_Known]) -> UUID:
     if len(agents) > 1:
         raise InputError(f"several accounts have a submission {submission}: say which run with --run")
     if not agents:

@@ -3,7 +3,7 @@
 import csv
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Never
 
@@ -19,7 +19,7 @@ def read(path: Path) -> tuple[Rows, Problems]:
     Raises:
         InputError: the file cannot be read at all.
     """
-    reader = {".csv": csv_lines, ".jsonl": _json_lines}.get(path.suffix.lower())
+    reader = {".csv": _csv_lines, ".jsonl": _json_lines}.get(path.suffix.lower())
     if reader is None:
         return [], [f"{path}: must be a .csv or a .jsonl file"]
     rows: Rows = []
@@ -38,10 +38,14 @@ Found = Iterator[tuple[int, dict[str, Any] | str]]
 """The number of a line with its row, or with what is wrong with it."""
 
 
-def csv_lines(text: str) -> Found:
-    """The rows of a CSV text that begins with a header, each as a mapping."""
+def _csv_lines(text: str) -> Found:
+    return csv_lines(io.StringIO(text, newline=""))
+
+
+def csv_lines(lines: Iterable[str]) -> Found:
+    """The rows of a CSV file whose first line is a header, each as a mapping, as its lines come."""
     header: list[str] | None = None
-    for line, cells in _records(text):
+    for line, cells in _records(lines):
         if isinstance(cells, str):
             yield line, cells
         elif header is None:
@@ -56,9 +60,9 @@ def csv_lines(text: str) -> Found:
             yield line, dict(zip(header, cells, strict=True))
 
 
-def _records(text: str) -> Iterator[tuple[int, list[str] | str]]:
+def _records(lines: Iterable[str]) -> Iterator[tuple[int, list[str] | str]]:
     """Records with the line they begin on, for a quoted cell may hold several lines; empty lines are left out."""
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    reader = csv.reader(lines, strict=True)
     while True:
         line = reader.line_num + 1
         try:

@@ -27,6 +27,8 @@ class Agent(Base):
     __table_args__ = (
         UniqueConstraint("requester_id", "submission"),
         Index(None, "task_run_id", "status"),
+        # A file may name work by submissions alone, of whatever account.
+        Index(None, "submission"),
     )
     __mapper_args__ = vendor_classes()
 

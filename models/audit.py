@@ -46,7 +46,8 @@ class Violation:
 
 _COMMON = """
 WITH units AS (
-    SELECT u.id, u.agent_id, u.status, u.place IS NOT NULL OR u.index <= -3 AS offered, held.*
+    SELECT u.id, u.agent_id, u.status, held.*,
+           u.place IS NOT NULL OR (u.index <= -3 AND u.status <> 'launched') AS offered
     FROM unit u JOIN task_run r ON r.id = u.task_run_id
     LEFT JOIN (
         SELECT unit_id, sum(open_by(kind) * amount_minor) AS amount, sum(open_by(kind) * fee_minor) AS fee
@@ -100,7 +101,7 @@ _QUERIES = {
         WHERE state NOT IN ('confirmed', 'rejected', 'cancelled') AND coalesce(amount, 0) < owed""",
     Rule.LEFT_OPEN: """
         SELECT 'unit', id, 'is ' || status || '; ' || amount || ' and fees of ' || fee || ' are open'
-        FROM units WHERE status IN ('expired', 'rejected', 'accepted', 'soft_rejected')
+        FROM units WHERE (status IN ('expired', 'rejected', 'accepted', 'soft_rejected') OR NOT offered)
           AND (amount > 0 OR fee > 0)
         UNION ALL SELECT 'operation', id, 'is ' || state || '; ' || amount || ' and fees of ' || fee || ' are open'
         FROM bonuses WHERE state IN ('confirmed', 'rejected', 'cancelled') AND (amount > 0 OR fee > 0)""",

@@ -5,7 +5,7 @@ Whoever plans spending waits here for whoever else does, so that two who plan at
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,7 @@ from models.spend_limit import Scope, SpendLimit
 from models.task_run import TaskRun
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from uuid import UUID
 
     from sqlalchemy.orm import Session
@@ -57,32 +57,64 @@ class _Case:
     asked: int
 
 
-def assert_within(session: Session, run: TaskRun, wanted: Sequence[Spend]) -> None:
-    """Refuse to commit more than the run's budget and the account's limits allow.
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is wanted of one run, summed up, in minor units of its currency."""
 
-    To be called in the transaction that plans the payments, before they are written; the run and the limits stay locked
+    total_minor: int
+    """Fees included."""
+    largest_minor: int
+    """The largest single payment, without fees."""
+    workers: Callable[[], Mapping[UUID, int]]
+    """What each worker who is named would get, without fees; asked for only where a limit speaks of workers."""
+
+
+def assert_within(session: Session, run: TaskRun, wanted: Sequence[Spend]) -> None:
+    """Refuse to commit more than the run's budget and the account's limits allow; see `assert_all_within`."""
+    if wanted:
+        assert_all_within(session, {run: _asked(wanted)})
+
+
+def _asked(wanted: Sequence[Spend]) -> Asked:
+    workers: Counter[UUID] = Counter()
+    for spend in wanted:
+        if spend.worker_id is not None:
+            workers[spend.worker_id] += spend.amount_minor
+    total = sum(spend.amount_minor + spend.fee_minor for spend in wanted)
+    return Asked(total, max(spend.amount_minor for spend in wanted), lambda: workers)
+
+
+def assert_all_within(session: Session, wanted: Mapping[TaskRun, Asked]) -> None:
+    """Refuse to commit more than the budgets of these runs and the limits of their accounts allow, all taken together.
+
+    To be called in the transaction that plans the payments, before they are written; runs and limits stay locked
     until it ends. What is planned already must not be asked for again: it counts as committed.
 
     Raises:
         BudgetError: with the limit, what is committed, and what was asked.
     """
-    if not wanted:
-        return
     session.flush()
-    locked = select(TaskRun.budget_minor).where(TaskRun.id == run.id).with_for_update(key_share=True)
-    budget = session.scalars(locked).one()
-    limits = _locked_limits(session, run)
-    asked = sum(spend.amount_minor + spend.fee_minor for spend in wanted)
-    committed = ledger.committed(session, Posting.run_id == run.id)
-    _check(run, _Case(f"the budget of run {run.name!r}", budget, committed, asked))
-    for limit in limits:
+    accounts: dict[UUID, dict[TaskRun, Asked]] = defaultdict(dict)
+    for run in sorted(wanted, key=lambda run: run.id):
+        locked = select(TaskRun.budget_minor).where(TaskRun.id == run.id).with_for_update(key_share=True)
+        budget = session.scalars(locked).one()
+        committed = ledger.committed(session, Posting.run_id == run.id)
+        _check(run.currency, _Case(f"the budget of run {run.name!r}", budget, committed, wanted[run].total_minor))
+        accounts[run.requester_id][run] = wanted[run]
+    for account, asked in sorted(accounts.items()):
+        for limit in _locked_limits(session, account):
+            _assert_currency(limit, asked)
+            for case in _cases(session, limit, asked):
+                _check(limit.currency, case)
+
+
+def _assert_currency(limit: SpendLimit, runs: Iterable[TaskRun]) -> None:
+    for run in runs:
         if limit.currency != run.currency:
             raise BudgetError(
                 f"Run {run.name!r} pays in {run.currency}, but {_MEANING[limit.scope]} is in {limit.currency}. "
                 "Nothing was planned: set the limit in the currency that the account pays in."
             )
-        for case in _cases(session, run, limit, wanted):
-            _check(run, case)
 
 
 def fees_of_bonuses(session: Session, run: TaskRun, amounts: Sequence[int]) -> Sequence[int]:
@@ -102,47 +134,45 @@ def fees_of_places(session: Session, run: TaskRun, places: range) -> Sequence[in
     return session.scalars(select(fee).order_by(number)).all()
 
 
-def _locked_limits(session: Session, run: TaskRun) -> Sequence[SpendLimit]:
+def _locked_limits(session: Session, account: UUID) -> Sequence[SpendLimit]:
     """The account's limits; they are held, and nobody sets another one meanwhile (see `set_limit`)."""
-    session.execute(
-        select(Requester.id).where(Requester.id == run.requester_id).with_for_update(read=True, key_share=True)
-    )
-    limits = select(SpendLimit).where(SpendLimit.requester_id == run.requester_id).order_by(SpendLimit.scope)
+    session.execute(select(Requester.id).where(Requester.id == account).with_for_update(read=True, key_share=True))
+    limits = select(SpendLimit).where(SpendLimit.requester_id == account).order_by(SpendLimit.scope)
     return session.scalars(limits.with_for_update(), execution_options={"populate_existing": True}).all()
 
 
-def _cases(session: Session, run: TaskRun, limit: SpendLimit, wanted: Sequence[Spend]) -> Iterator[_Case]:
-    name, most = _MEANING[limit.scope], limit.amount_minor
-    of_account = (Posting.requester_id == run.requester_id, Posting.currency == limit.currency)
-    asked = sum(spend.amount_minor + spend.fee_minor for spend in wanted)
+def _cases(session: Session, limit: SpendLimit, wanted: Mapping[TaskRun, Asked]) -> Iterator[_Case]:
+    name, most, account = _MEANING[limit.scope], limit.amount_minor, limit.requester_id
+    asked = sum(one.total_minor for one in wanted.values())
     match limit.scope:
         case Scope.ACCOUNT:
+            of_account = (Posting.requester_id == account, Posting.currency == limit.currency)
             yield _Case(name, most, ledger.committed(session, *of_account), asked)
         case Scope.RUN:
-            yield _Case(name, most, ledger.committed(session, Posting.run_id == run.id), asked)
+            for run, one in wanted.items():
+                yield _Case(name, most, ledger.committed(session, Posting.run_id == run.id), one.total_minor)
         case Scope.DAY:
-            yield _Case(name, most, ledger.committed_today(session, run.requester_id, limit.currency), asked)
+            yield _Case(name, most, ledger.committed_today(session, account, limit.currency), asked)
         case Scope.OPERATION:
-            yield _Case(name, most, 0, max(spend.amount_minor for spend in wanted))
+            yield _Case(name, most, 0, max(one.largest_minor for one in wanted.values()))
         case Scope.WORKER:
-            yield from _of_workers(session, run, limit, wanted)
+            yield from _of_workers(session, limit, wanted.values())
 
 
-def _of_workers(session: Session, run: TaskRun, limit: SpendLimit, wanted: Sequence[Spend]) -> Iterator[_Case]:
+def _of_workers(session: Session, limit: SpendLimit, wanted: Iterable[Asked]) -> Iterator[_Case]:
     """A case for each worker who is named; who takes a unit is not known when it is launched."""
     asked: Counter[UUID] = Counter()
-    for spend in wanted:
-        if spend.worker_id is not None:
-            asked[spend.worker_id] += spend.amount_minor
-    had = ledger.of_workers(session, run.requester_id, asked)
+    for one in wanted:
+        asked.update(one.workers())
+    had = ledger.of_workers(session, limit.requester_id, asked)
     for worker, amount in asked.items():
         yield _Case(_MEANING[Scope.WORKER], limit.amount_minor, had.get(worker, 0), amount)
 
 
-def _check(run: TaskRun, case: _Case) -> None:
+def _check(currency: str, case: _Case) -> None:
     if case.committed + case.asked <= case.limit:
         return
-    limit, committed, asked = (shown(minor, run.currency) for minor in (case.limit, case.committed, case.asked))
+    limit, committed, asked = (shown(minor, currency) for minor in (case.limit, case.committed, case.asked))
     raise BudgetError(
         f"This would go beyond {case.name}: that is {limit}, {committed} of it is committed, and {asked} more is asked "
         "for. Nothing was planned: ask for less, or see `crowdops ledger show` and `crowdops requester limit`."

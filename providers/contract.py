@@ -149,6 +149,8 @@ class CrowdProvider(ABC):
     KINDS: ClassVar[Mapping[str, Kind]]
     FACTS: ClassVar[Mapping[str, str]] = {}
     """What an account must name besides its credential, with its meaning."""
+    PURSE: ClassVar[str | None] = None
+    """Which of these names whose money it is: accounts with the same one spend from one balance."""
     calls_per_second: ClassVar[float] = 10
     """Where the learned rate of a new account begins."""
 

@@ -25,7 +25,7 @@ from models.task_run import TaskRun
 from models.tick import take
 from providers import account_of, provider_for
 from providers.contract import CrowdProvider
-from providers.errors import ProviderError
+from providers.errors import ProviderError, ThrottledError
 from tasks import balance, engine, pacing, reconcile
 from tasks.celery import app
 from tasks.payments import Bonus, compare
@@ -43,12 +43,16 @@ RECENT = 30 * 24 * 3600
 @app.task(name="crowdops.audit", send_events=False)
 def audit() -> None:
     """Start a round for every account that is open, once a slot, however many beats there are."""
-    every = settings().timing.audit_every
+    for account in begin():
+        audit_one.apply_async((str(account),), expires=expiry(settings().timing.audit_every), retry=False)
+
+
+def begin() -> Sequence[UUID]:
+    """Take the slot of now: the accounts that are open, or none if another beat was quicker."""
     with transaction() as session:
-        if not take(session, "audit", every):
-            return
-    for account in reconcile.open_accounts(completed=True):
-        audit_one.apply_async((str(account),), expires=expiry(every), retry=False)
+        if not take(session, "audit", settings().timing.audit_every):
+            return []
+    return reconcile.open_accounts(completed=True)
 
 
 @app.task(name="crowdops.audit_account")
@@ -73,15 +77,18 @@ def audit_account(account_id: UUID) -> None:
         for row in session.execute(_next(account_id)):
             worlds[row.sandbox].append(row)
     for world, rows in worlds.items():
+        pacing.spend(account_id, len(rows))
         provider = provider_for(account, [world])
         shown = provider.payments([row.submission for row in rows])
         read = {row.id: one for row, one in zip(rows, shown, strict=True) if not isinstance(one, ProviderError)}
         doubtful = _compare(account_id, read)
         _take_evidence(provider, doubtful)
+        before = balance.before(account_id)
         if (there := provider.holdings()) is not None:
-            balance.look(account_id, there)
+            balance.look(before, there)
         if failed := [one for one in shown if isinstance(one, ProviderError)]:
-            raise failed[0]
+            # What is too fast for the vendor says more than what was put off therefore.
+            raise next((one for one in failed if isinstance(one, ThrottledError)), failed[0])
 
 
 def _next(account_id: UUID) -> Any:  # noqa: ANN401 - a SELECT

@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import Select, select
 
 from models import failpoints
+from models.attempt import AttemptOutcome
 from models.clock import after, now
 from models.operation import IN_DOUBT, Operation, State, is_among_ids
 from models.session import transaction
@@ -56,9 +57,14 @@ def _find(account: Account, requests: Sequence[Request]) -> Sequence[Outcome]:
 
 
 def _learn_from_read(account: Account, outcomes: Sequence[Outcome]) -> None:
-    """Reads take no token, so a good one does not make the pace faster; it is good if it told anything at all."""
+    """Reads take no token, so a good one does not make the pace faster; it is good if it told anything at all.
+
+    One that was throttled says that the account is too fast, whatever the others told.
+    """
     failed = {verdict.label(o) for o in outcomes if isinstance(o, NotSentError | UnknownError)}
-    if failed and all(isinstance(o, NotSentError | UnknownError) for o in outcomes):
+    if AttemptOutcome.THROTTLED in failed:
+        pacing.learn(account.id, AttemptOutcome.THROTTLED, engine.words(outcomes))
+    elif failed and all(isinstance(o, NotSentError | UnknownError) for o in outcomes):
         pacing.learn(account.id, verdict.summary(failed), engine.words(outcomes))
 
 

@@ -89,6 +89,7 @@ class ProlificProvider(CrowdProvider):
     ArgsClass = ProlificArgs
     KINDS: ClassVar[Mapping[str, Kind]] = calls.KINDS
     FACTS: ClassVar[Mapping[str, str]] = {"workspace": "the workspace's id", "project": "the project's id"}
+    PURSE = "workspace"
     calls_per_second = 10
 
     def __init__(self, account: Account) -> None:

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from providers.prolific.simulator.faults import MIX, Faults, Rule
+from providers.prolific.simulator.garbage import GARBAGE
 from providers.prolific.simulator.identity import stream
 
 CREATE = "POST studies/"
@@ -181,3 +182,16 @@ def test_as_a_process_it_refuses_shares_that_make_no_sense_in_one_line():
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1].endswith("add up to 1 at most.")
+
+
+@pytest.mark.parametrize("kind", GARBAGE)
+def test_nonsense_comes_in_place_of_a_success_with_the_effect_or_without(api, kind):
+    api.simulator.faults.next(CREATE, kind)
+    answer = api.call("POST", "studies/", api.DRAFT)
+    assert answer.is_success
+    assert len(api.effects()) == kind.endswith("_after")
+    if kind.startswith("other"):
+        assert "id" not in answer.json()
+    else:
+        with pytest.raises(ValueError, match=r"Expecting|Unterminated"):
+            answer.json()

@@ -8,9 +8,10 @@ from models.session import engine, transaction
 
 BEFORE = """
 DROP TABLE posting, spend_limit;
-DROP FUNCTION post_units, unit_posted, post_bonuses, bonus_posted, posting_frozen, posting_covered, open_by,
-    fee_of_all, fee_of_place, fee_of_surplus, fee_of_bonus CASCADE;
+DROP FUNCTION post_units, unit_posted, post_bonuses, bonus_posted, bonuses_posted, posting_frozen, posting_covered,
+    open_by, fee_of_all, fee_of_place, fee_of_surplus, fee_of_bonus CASCADE;
 ALTER TABLE task_run DROP COLUMN quoted_minor, DROP COLUMN quoted_places;
+DROP INDEX ix_agent_submission;
 UPDATE alembic_version SET version_num = '0002';
 """
 

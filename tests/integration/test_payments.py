@@ -3,16 +3,13 @@
 import pytest
 from sqlalchemy import select
 
-from models import bonus
 from models.agent import Agent
-from models.bonus import Bonus
 from models.discrepancy import Discrepancy, Finding
 from models.operation import Operation, State
 from models.session import transaction
 from models.settings import settings
 from tasks import audit, decide
 from tasks.decide import Decision
-from tests.integration.scene import Scene
 from tests.integration.test_bonus import PAY, READ, paid, pay, rest, run
 
 __all__ = ["pay", "run"]
@@ -152,18 +149,5 @@ def test_money_that_comes_in_is_no_finding(scene, pay):
     rest(scene)
     look(scene)
     scene.later(settings().timing.shown_after + 1)
-    look(scene)
-    assert told(scene) == []
-
-
-def test_an_account_is_not_told_about_the_work_of_another(scene, pay):
-    other = Scene(scene.simulator, "shop")
-    theirs = other.live(1, "theirs")
-    other.completed(theirs, 1)
-    with transaction() as session:
-        (agent,) = session.scalars(select(Agent).where(Agent.task_run_id == theirs))
-        bonus.pay(session, [Bonus(agent, 10, "good", "1")])
-    pay(50)
-    rest(scene)
     look(scene)
     assert told(scene) == []

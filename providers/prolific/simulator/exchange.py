@@ -10,6 +10,7 @@ from aiohttp import web
 from providers.prolific.simulator.answer import Answer, ApiError, refusal
 from providers.prolific.simulator.endpoint import Endpoint, Request, positive
 from providers.prolific.simulator.faults import OTHER_SHAPE, WITHOUT_EFFECT, Fault
+from providers.prolific.simulator.garbage import GARBAGE, garbled
 from providers.prolific.simulator.simulator import Exchange, Simulator
 
 SERVER_ERROR = Answer(
@@ -56,6 +57,8 @@ def _check_token(headers: Mapping[str, str], token: str) -> None:
 
 def _spoilt(answer: Answer | None, fault: Fault, *, nested: bool) -> Answer | None:
     """What the caller gets in place of `answer`; None is nothing at all."""
+    if fault.kind in GARBAGE:
+        return garbled(answer, fault.kind)
     match fault.kind.split("_")[0]:
         case "429":
             refused = refusal(ApiError(HTTPStatus.TOO_MANY_REQUESTS, "Request was throttled."), nested=nested)

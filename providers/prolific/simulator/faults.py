@@ -10,6 +10,7 @@ from random import Random
 from threading import Lock
 from typing import Any
 
+from providers.prolific.simulator.garbage import GARBAGE
 from providers.prolific.simulator.reading import LATER_PAGES, MISREADS, applicable
 
 MIX = {
@@ -31,7 +32,10 @@ NEVER_DONE = "never_done"
 SECONDS = {"delay": 1.0, "429_retry_after": 1.0, "hang_before": 60.0, "hang_after": 60.0, "list_stale": 60.0}
 """How long unless the rule says otherwise: a wait or the value of Retry-After in real seconds, an age in virtual ones.
 """
-WITHOUT_EFFECT = frozenset({"429", "429_retry_after", "500_before", "drop_before", "hang_before"})
+WITHOUT_EFFECT = frozenset(
+    {"429", "429_retry_after", "500_before", "drop_before", "hang_before"}
+    | {kind for kind in GARBAGE if kind.endswith("_before")}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +53,9 @@ class Rule:
     endpoint: str
     """A name such as ``PATCH studies/{id}/``, or a pattern such as ``POST *`` or ``*``."""
     kind: str
-    """One of `MIX` or `MISREADS`, `OTHER_SHAPE`, `NEVER_DONE`, ``any``, ``misread``, or ``list_shifts``.
+    """One of `MIX`, `MISREADS` or `GARBAGE`, `OTHER_SHAPE`, `NEVER_DONE`, or one of several.
 
-    The last is one of `LATER_PAGES`.
+    Those are ``any``, ``misread``, ``garbage``, and ``list_shifts`` (of `LATER_PAGES`).
     """
     share: float = 1.0
     """The share of the calls, from 0 to 1."""
@@ -115,7 +119,8 @@ class Faults:
         return Fault(kind, SECONDS.get(kind, 0.0) if rule.seconds is None else rule.seconds)
 
     def _check(self, rule: Rule) -> None:
-        known = ("any", "misread", "list_shifts", OTHER_SHAPE, NEVER_DONE, *MIX, *MISREADS)
+        groups = ("any", "misread", "garbage", "list_shifts")
+        known = (*groups, OTHER_SHAPE, NEVER_DONE, *MIX, *MISREADS, *GARBAGE)
         if rule.kind not in known:
             raise ValueError(f"There is no fault {rule.kind!r}: use {', '.join(known)}.")
         meant = [name for name in self._endpoints if _kinds(rule.kind, name, page=2)]
@@ -134,6 +139,8 @@ def _kinds(kind: str, endpoint: str, page: int) -> dict[str, float]:
             return MIX
         case "misread":
             wanted = list(MISREADS)
+        case "garbage":
+            wanted = list(GARBAGE)
         case "list_shifts":
             wanted = list(LATER_PAGES)
         case _:

@@ -5,10 +5,14 @@ import csv
 import pytest
 from sqlalchemy import select
 
+from models import budget
 from models.agent import Agent
 from models.operation import FINAL, State
+from models.requester import Requester
 from models.session import transaction
+from models.spend_limit import Scope
 from tests.integration.scene import Scene
+from tests.integration.test_bonus import rest as at_rest
 
 
 @pytest.fixture
@@ -161,9 +165,37 @@ def test_more_than_the_account_has_is_refused_with_both_figures(crowdops, scene,
     assert scene.operations("bonus") == []
 
 
+def test_a_currency_that_is_not_the_accounts_is_refused_with_both_before_anything_is_asked_or_planned(
+    crowdops, scene, agents
+):
+    scene.simulator.state.currency = "USD"
+    told = crowdops("bonus", "pay", "--agent", agents[0].id, "--amount", "5", "--reason", "good", code=2)
+    assert "These bonuses are in GBP, as their run is, but the account pays in USD. Nothing was planned." in told
+    assert (scene.operations("bonus"), scene.calls("POST study-cost-calculator/")) == ([], 0)
+
+
 def test_more_than_the_run_may_spend_is_refused_with_the_figures(crowdops, scene, agents):
     told = crowdops("bonus", "pay", "--agent", agents[0].id, "--amount", "999999", "--reason", "good", code=2)
     assert "This would go beyond the budget of run 'run': that is GBP 1,000.00, GBP 3.60 of it is committed" in told
+    assert scene.operations("bonus") == []
+
+
+@pytest.mark.parametrize("scope", [Scope.ACCOUNT, Scope.DAY, Scope.WORKER])
+def test_bonuses_for_the_work_of_two_runs_count_together_against_the_limits_of_their_account(
+    crowdops, scene, agents, file, scope
+):
+    other = scene.live(1, "other")
+    (submission,) = scene.completed(other, 1)
+    with transaction() as session:
+        theirs = session.scalars(select(Agent).where(Agent.submission == submission)).one()
+        theirs.worker_id = agents[0].worker_id
+        # Beside what is committed for work, one of them fits.
+        committed = 120 if scope is Scope.WORKER else 480
+        account = session.get_one(Requester, scene.account)
+        budget.set_limit(session, account, scope, committed + 150, "GBP")
+    rows = file((agents[0].submission, "1", "good", "a"), (submission, "1", "good", "a"))
+    told = crowdops("bonus", "pay", rows, code=2)
+    assert "GBP 2.00 more is asked for. Nothing was planned" in told
     assert scene.operations("bonus") == []
 
 
@@ -186,3 +218,20 @@ def test_a_person_says_what_became_of_a_payment_that_never_showed(crowdops, data
     assert sums(scene) == [50]
     (note,) = data("ops", "show", operation.id)["note"].splitlines()
     assert note.endswith("retry: looked at the submission")
+
+
+def test_a_payment_that_is_accepted_and_never_made_goes_to_a_person_who_is_told_so(crowdops, scene, agents):
+    crowdops("bonus", "pay", "--agent", agents[0].id, "--amount", "0.50", "--reason", "good")
+    operation = scene.only("bonus")
+    scene.fault("POST bulk-bonus-payments/{id}/pay/", "never_done")
+    scene.send(operation)
+    assert scene.only("bonus").state is State.SUBMITTED
+    at_rest(scene)
+    assert (scene.only("bonus").state, sums(scene)) == (State.REVIEW, [])
+    story = crowdops("ops", "explain", operation.id)
+    assert "a request; the vendor took it" in story
+    assert "settled and not there, which proves nothing at this vendor" in story
+    assert f"`crowdops ops resolve {operation.id} not-paid --note ...`" in story
+    crowdops("ops", "resolve", operation.id, "not-paid", "--note", "it is not in the list of transactions")
+    rest(scene)
+    assert sums(scene) == [50]
