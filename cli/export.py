@@ -8,9 +8,10 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Annotated, Any, TextIO
 from uuid import UUID
 
+import typer
 from sqlalchemy import Select, func, null, select
 from sqlalchemy.orm import Session
 
@@ -36,6 +37,12 @@ class Format(StrEnum):
 
     JSONL = "jsonl"
     CSV = "csv"
+
+
+Wanted = Annotated[
+    Format | None, typer.Option("--format", help="How rows are written; jsonl, unless the file's name ends with .csv.")
+]
+Output = Annotated[Path | None, typer.Option("--output", metavar="FILE", help="Where to, if not to the screen.")]
 
 
 def style(wanted: Format | None, file: Path | None) -> Format:

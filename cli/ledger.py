@@ -1,7 +1,6 @@
 """`crowdops ledger`: what was reserved, paid and let go is summed, checked against the work, and written out."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -132,13 +131,8 @@ def _violation(one: audit.Violation) -> dict[str, Any]:
 def export_(
     *,
     name: Annotated[str | None, typer.Option("--run", metavar="NAME|ID", help="Only this run.")] = None,
-    wanted: Annotated[
-        export.Format | None,
-        typer.Option("--format", help="How rows are written; jsonl, unless the file's name ends with .csv."),
-    ] = None,
-    file: Annotated[
-        Path | None, typer.Option("--output", metavar="FILE", help="Where to, if not to the screen.")
-    ] = None,
+    wanted: export.Wanted = None,
+    file: export.Output = None,
 ) -> None:
     """Write every posting, the oldest first; amounts are minor units. No names of people are among them."""
     with transaction() as session:

@@ -162,13 +162,8 @@ app.command("cleanup")(cleanup.cleanup_)
 def export_(
     name: Named,
     *,
-    wanted: Annotated[
-        export.Format | None,
-        typer.Option("--format", help="How rows are written; jsonl, unless the file's name ends with .csv."),
-    ] = None,
-    file: Annotated[
-        Path | None, typer.Option("--output", metavar="FILE", help="Where to, if not to the screen.")
-    ] = None,
+    wanted: export.Wanted = None,
+    file: export.Output = None,
     workers: Annotated[
         bool, typer.Option("--with-workers", help="With the vendor's pseudonyms of people: personal data.")
     ] = False,

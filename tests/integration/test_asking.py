@@ -18,27 +18,9 @@ from tasks import asking, pacing
 from tasks.arrival import arrive, known
 from tasks.refusal import BusyError, PausedError
 from tests.integration.scene import COUNTS, LISTING
+from tests.integration.test_arrival import READ, run, worker
 
-READ = "GET submissions/{id}/"
-
-
-@pytest.fixture
-def run(scene):
-    """A run of three units that recruits."""
-    return scene.live(3)
-
-
-@pytest.fixture
-def worker(scene, run):
-    """A function that lets somebody take a place and open the page: their submission and their name."""
-
-    def come(*, started=True, study=None):
-        submission = scene.simulator.state.take_place(study or scene.study(run))
-        if started:
-            scene.simulator.state.start(submission.id)
-        return submission.id, submission.participant
-
-    return come
+__all__ = ["run", "worker"]
 
 
 def bucket(scene, rate, tokens):
