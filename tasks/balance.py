@@ -6,14 +6,13 @@ payment; so a gap is reported only if it stays for as long as a payment may take
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import delete, exists, func, select
 from sqlalchemy.orm import Session
 
 from models.balance_reading import BalanceReading
-from models.clock import after, now
+from models.clock import after
 from models.discrepancy import Discrepancy, Finding, report
 from models.operation import IN_DOUBT, Operation, State
 from models.posting import Entry, Posting
@@ -42,7 +41,6 @@ class Before:
     account_id: UUID
     accounts: Sequence[UUID]
     """Every account with the same purse, this one among them."""
-    moment: datetime
     paid: Mapping[str, Paid]
 
 
@@ -50,7 +48,7 @@ def before(account_id: UUID) -> Before:
     """To be called before the vendor is asked what an account has."""
     with transaction() as session:
         accounts = _sharing(session, session.get_one(Requester, account_id))
-        return Before(account_id, accounts, session.execute(select(now())).scalar_one(), _paid(session, accounts))
+        return Before(account_id, accounts, _paid(session, accounts))
 
 
 def look(earlier: Before, there: Quote) -> None:
@@ -62,8 +60,6 @@ def look(earlier: Before, there: Quote) -> None:
         session.execute(held.with_for_update(key_share=True))
         mine = select(BalanceReading).where(BalanceReading.requester_id.in_(accounts))
         last = session.scalars(mine.order_by(BalanceReading.created_at.desc())).first()
-        if last is not None and last.created_at >= earlier.moment:
-            return
         if last is None or last.currency != there.currency or _has_unknown_fees(session, accounts):
             _begin(session, earlier, there)
             return

@@ -75,7 +75,7 @@ def test_an_account_of_another_workspace_is_not_counted(scene, shop):
     assert balance.before(shop.account).accounts == [shop.account]
 
 
-def test_a_reading_that_is_older_than_the_last_one_does_not_take_its_place(scene, pay):
+def test_a_reading_that_is_older_than_the_last_one_makes_no_payment_look_like_money_astray(scene, pay):
     """Two rounds at once: the slow one asked before a payment, and comes when that is on record."""
     pay(500)
     slow = balance.before(scene.account)
