@@ -23,6 +23,7 @@ NAMES = frozenset(
         "after_response",
         "after_record",
         "after_read",
+        "after_portion",
     }
 )
 

@@ -11,7 +11,7 @@ from celery import Task
 from sqlalchemy import ColumnElement, and_, exists, false, func, or_, select, true, update
 from sqlalchemy.orm import Session
 
-from models import effects
+from models import effects, failpoints
 from models.agent import Agent
 from models.clock import after, now
 from models.discrepancy import Discrepancy, Finding
@@ -189,6 +189,7 @@ def _write(run_id: UUID, changes: Changes, keep: Callable[[], None]) -> bool:
         keep()
         with transaction() as session:
             current &= register.write(session, _locked(session, run_id), portion)
+        failpoints.hit("after_portion")
     return current
 
 
