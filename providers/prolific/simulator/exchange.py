@@ -39,7 +39,7 @@ async def serve(simulator: Simulator, endpoint: Endpoint, request: web.Request) 
         await _until_gone(request, fault.seconds)
     if answer is None:
         return _silence(request)
-    if simulator.on_exchange:
+    if simulator.on_exchange and kind not in GARBAGE:
         simulator.on_exchange(_observed(request, body, answer))
     return web.Response(status=answer.status, body=answer.body, headers=dict(answer.headers))
 
