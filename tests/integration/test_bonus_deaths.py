@@ -16,7 +16,7 @@ from tests.integration.test_bonus import PAY, paid, pay, rest, run
 
 __all__ = ["pay", "run"]
 POINTS = ("after_claim", "before_send", "after_snapshot", "before_pay", "after_response", "after_record", "after_read")
-LEASE = 3
+LEASE = 6
 DAWDLE = LEASE / 3 + 0.1
 """Seconds after which a sender is held for dead, and sends nothing more."""
 SENT = ("after_response", "after_record", "after_read")
@@ -26,7 +26,7 @@ SENT = ("after_response", "after_record", "after_read")
 @pytest.fixture
 def worker(scene, tmp_path, timing):  # noqa: ARG001 - the scene's environment is the worker's too
     """A function that starts a worker with a failpoint, and returns it once it has come there."""
-    timing(http_deadline=0.8, soft_limit=1.5, hard_limit=2, lease=LEASE, visibility=5, settle=4, pay_settle=900)
+    timing(http_deadline=1.8, soft_limit=3, hard_limit=4, lease=LEASE, visibility=10, settle=7, pay_settle=900)
     workers = []
 
     def start(failpoint):

@@ -17,7 +17,7 @@ from tests.smoke.containers import Worker
 pytestmark = pytest.mark.smoke
 DEATHS = ["after_claim:exit", "before_send:exit", "after_response:exit", "after_record:exit", "after_read:exit"]
 #: The first is longer than a worker may wait between claim and send, the second longer than the whole lease.
-STALLS = ["before_send:sleep=3", "before_send:sleep=8"]
+STALLS = ["before_send:sleep=2.2", "before_send:sleep=8"]
 
 
 def test_a_worker_killed_while_the_vendor_answers_leaves_one_effect(job, fleet, simulator):
@@ -106,8 +106,8 @@ def test_at_every_point_a_worker_may_die_or_stall_and_each_effect_happens_once(j
     job.until(all_hit)
     halted()
     job.finished()
-    outcomes = {attempt.outcome for attempt in job.all(Attempt, Attempt.requester_id == job.account)}
-    assert {AttemptOutcome.LOST, AttemptOutcome.NOT_SENT, AttemptOutcome.DONE} <= outcomes
+    attempts = job.all(Attempt, Attempt.requester_id == job.account)
+    assert {AttemptOutcome.LOST, AttemptOutcome.NOT_SENT, AttemptOutcome.DONE} <= {one.outcome for one in attempts}
 
 
 def test_a_worker_that_wakes_up_long_after_its_lease_sends_nothing(job, doomed, halted):
