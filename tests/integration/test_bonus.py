@@ -126,7 +126,8 @@ def test_what_goes_wrong_around_the_payment_delays_it(scene, pay, endpoint, faul
     rest(scene)
     assert scene.states("bonus") == {State.CONFIRMED}
     assert paid(scene) == planned(scene)
-    assert scene.calls(PAY) == 1 + (endpoint == READ)
+    # A read that fails keeps its own bonus back, and one that is throttled the ones that would be read after it.
+    assert scene.calls(PAY) in ({1, 2} if endpoint == READ else {1})
 
 
 @pytest.mark.parametrize("fault", ["500_after", "drop_after"])
