@@ -21,7 +21,7 @@ from providers.prolific.simulator.simulator import Options
 from tests.integration.scene import Scene
 from tests.smoke.containers import Beat, Worker
 
-pytestmark = pytest.mark.smoke
+pytestmark = [pytest.mark.smoke, pytest.mark.timeout(240)]
 LONG, SHORT = 400, 100
 """Units of a run that goes to its end, and of one that is expired half-way."""
 FEW, MANY = 1.0, 120.0
@@ -29,7 +29,7 @@ FEW, MANY = 1.0, 120.0
 HABITS = {"returns": 0.06, "time_outs": 0.03, "late": 0.03, "no_shows": 0.02, "hand_approvals": 0.05}
 MESSAGE = "The descriptions are single words, although two to four whole sentences were asked for in the task. " * 2
 REJECTED = 12
-PATIENCE = 100
+PATIENCE = 200
 
 
 @pytest.fixture
