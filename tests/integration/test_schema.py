@@ -100,7 +100,7 @@ def test_a_lane_has_one_open_attempt(scene):
         ("UPDATE requester SET rate = 0", "rate_positive"),
         ("UPDATE unit SET status = 'lost'", "unitstatus_known"),
         ("UPDATE unit SET agent_id = gen_random_uuid()", "fk_unit_agent_id"),
-        ("DELETE FROM requester", "fk_task_run_requester_id|fk_operation_requester_id"),
+        ("DELETE FROM requester", "fk_(task_run|operation|worker_group)_requester_id"),
     ],
 )
 def test_a_row_that_makes_no_sense_is_refused(scene, statement, rule):
