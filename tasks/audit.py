@@ -25,7 +25,7 @@ from models.task_run import TaskRun
 from models.tick import take
 from providers import account_of, provider_for
 from providers.contract import CrowdProvider
-from providers.errors import ProviderError, ThrottledError
+from providers.errors import ProviderError
 from tasks import balance, engine, pacing, reconcile
 from tasks.celery import app
 from tasks.payments import Bonus, compare
@@ -77,7 +77,6 @@ def audit_account(account_id: UUID) -> None:
         for row in session.execute(_next(account_id)):
             worlds[row.sandbox].append(row)
     for world, rows in worlds.items():
-        pacing.spend(account_id, len(rows))
         provider = provider_for(account, [world])
         shown = provider.payments([row.submission for row in rows])
         read = {row.id: one for row, one in zip(rows, shown, strict=True) if not isinstance(one, ProviderError)}
@@ -87,8 +86,7 @@ def audit_account(account_id: UUID) -> None:
         if (there := provider.holdings()) is not None:
             balance.look(before, there)
         if failed := [one for one in shown if isinstance(one, ProviderError)]:
-            # What is too fast for the vendor says more than what was put off therefore.
-            raise next((one for one in failed if isinstance(one, ThrottledError)), failed[0])
+            raise failed[0]
 
 
 def _next(account_id: UUID) -> Any:  # noqa: ANN401 - a SELECT

@@ -19,7 +19,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from models import effects, failpoints
-from models.attempt import Attempt, AttemptOutcome
+from models.attempt import Attempt
 from models.clock import after, now, stopwatch
 from models.discrepancy import Finding, report
 from models.operation import FINAL, Operation, State
@@ -27,7 +27,7 @@ from models.session import UNSEEN, transaction
 from models.settings import settings
 from providers import http, provider_for
 from providers.contract import Accepted, CrowdProvider, Done, Outcome, Request
-from providers.errors import NotSentError, ProviderError, RejectedError, ThrottledError, UnknownError, harmless
+from providers.errors import NotSentError, ProviderError, RejectedError, UnknownError, harmless
 from tasks import pacing, verdict
 from tasks.claims import Claim
 from tasks.verdict import StalledError, Verdict
@@ -77,7 +77,6 @@ def _with_snapshots(provider: CrowdProvider, held: Claim) -> Sequence[Request | 
         NotSentError: nothing can be read, or the claim is lost.
     """
     fresh = [request for request in held.requests if request.baseline is None]
-    pacing.spend(held.account.id, len({request.target for request in fresh}))
     shown = dict(zip((request.id for request in fresh), _shown(provider, fresh), strict=True))
     taken = {key: one for key, one in shown.items() if not isinstance(one, ProviderError)}
     if not _keep(held, taken):
@@ -101,7 +100,7 @@ def _with_snapshot(request: Request, shown: Mapping[str, Any] | ProviderError) -
 
 def _unread(error: ProviderError) -> ProviderError:
     """What the vendor does not know it will not pay either; every other failure may pass."""
-    if isinstance(error, RejectedError | ThrottledError):
+    if isinstance(error, RejectedError):
         return harmless(error)
     return NotSentError(f"what was there before could not be read, so nothing was sent: {error}")
 
@@ -156,9 +155,7 @@ def _record(held: Claim, outcomes: Sequence[Outcome]) -> None:
         _note(session, held, outcomes, owner)
         move(session, verdicts, evidence(held.requests, outcomes), owner)
     if not isinstance(outcomes[0], StalledError):
-        # One member that was throttled says that the account is too fast.
-        throttled = AttemptOutcome.THROTTLED in labels
-        pacing.learn(held.account.id, AttemptOutcome.THROTTLED if throttled else ended, said)
+        pacing.learn(held.account.id, ended, said)
 
 
 def _note(session: Session, held: Claim, outcomes: Sequence[Outcome], owner: ColumnElement[bool]) -> None:

@@ -43,7 +43,7 @@ def _level() -> ColumnElement[float]:
 def take(account: UUID, wanted: int) -> tuple[int, float]:
     """Ask for up to `wanted` requests; returns how many are granted, and the seconds until there is one more."""
     with transaction() as session:
-        granted = func.greatest(0, func.floor(func.least(_level(), float(wanted))))
+        granted = func.floor(func.least(_level(), float(wanted)))
         row = session.execute(
             select(granted, _level(), Requester.rate).where(Requester.id == account).with_for_update(key_share=True)
         ).one()
@@ -52,14 +52,6 @@ def take(account: UUID, wanted: int) -> tuple[int, float]:
             spent = update(Requester).where(Requester.id == account)
             session.execute(spent.values(tokens=level - count, tokens_at=now()))
     return count, max(0.0, (1 - (level - count)) / rate)
-
-
-def spend(account: UUID, requests: int) -> None:
-    """Take tokens for requests that are made in any case, even if there are not so many: whoever asks next waits."""
-    if requests:
-        with transaction() as session:
-            spent = update(Requester).where(Requester.id == account)
-            session.execute(spent.values(tokens=_level() - requests, tokens_at=now()))
 
 
 def learn(account: UUID, outcome: AttemptOutcome, detail: str | None) -> None:

@@ -8,7 +8,6 @@ from uuid import UUID
 from sqlalchemy import Select, select
 
 from models import failpoints
-from models.attempt import AttemptOutcome
 from models.clock import after, now
 from models.operation import IN_DOUBT, Operation, State, is_among_ids
 from models.session import transaction
@@ -57,14 +56,9 @@ def _find(account: Account, requests: Sequence[Request]) -> Sequence[Outcome]:
 
 
 def _learn_from_read(account: Account, outcomes: Sequence[Outcome]) -> None:
-    """Reads take no token, so a good one does not make the pace faster; it is good if it told anything at all.
-
-    One that was throttled says that the account is too fast, whatever the others told.
-    """
+    """Reads take no token, so a good one does not make the pace faster; it is good if it told anything at all."""
     failed = {verdict.label(o) for o in outcomes if isinstance(o, NotSentError | UnknownError)}
-    if AttemptOutcome.THROTTLED in failed:
-        pacing.learn(account.id, AttemptOutcome.THROTTLED, engine.words(outcomes))
-    elif failed and all(isinstance(o, NotSentError | UnknownError) for o in outcomes):
+    if failed and all(isinstance(o, NotSentError | UnknownError) for o in outcomes):
         pacing.learn(account.id, verdict.summary(failed), engine.words(outcomes))
 
 

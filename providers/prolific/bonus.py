@@ -14,15 +14,7 @@ from models import failpoints
 from models.clock import stopwatch
 from models.settings import settings
 from providers.contract import Accepted, Outcome, Request
-from providers.errors import (
-    AccountError,
-    NotSentError,
-    ProviderError,
-    RejectedError,
-    ThrottledError,
-    UnknownError,
-    harmless,
-)
+from providers.errors import AccountError, NotSentError, ProviderError, RejectedError, UnknownError, harmless
 from providers.prolific import evidence, mapping
 from providers.prolific.client import Client
 from providers.prolific.shapes import Batch
@@ -121,10 +113,7 @@ def payments(client: Client, submissions: Sequence[str]) -> Sequence[Sequence[in
 
 
 def _payments(client: Client, targets: Collection[str]) -> dict[str, list[int] | ProviderError]:
-    """Read submissions one by one, as far as time and the vendor's patience go.
-
-    In any order, so that the others have their turn.
-    """
+    """Read submissions one by one, as far as the time goes; in any order, so that the others have their turn."""
     until = stopwatch() + settings().timing.soft_limit / 3
     seen: dict[str, list[int] | ProviderError] = {}
     for target in sample(sorted(targets), len(targets)):
@@ -136,7 +125,5 @@ def _payments(client: Client, targets: Collection[str]) -> dict[str, list[int] |
             raise
         except ProviderError as error:
             seen[target] = error
-            if isinstance(error, ThrottledError):
-                break
     later = NotSentError("too many to read at once; this one is read next time")
     return dict.fromkeys(targets, later) | seen

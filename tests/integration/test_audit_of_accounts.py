@@ -14,7 +14,7 @@ from models.session import transaction
 from models.settings import settings
 from tasks import audit, balance
 from tests.integration.scene import Scene
-from tests.integration.test_bonus import READ, pay, rest, run
+from tests.integration.test_bonus import pay, rest, run
 from tests.integration.test_payments import look, told
 
 __all__ = ["pay", "run"]
@@ -111,15 +111,3 @@ def test_two_rounds_at_once_find_everything_once(scene, pay):
             list(pool.map(lambda _: look(scene), range(4)))
     found = sorted(row.finding for row in scene.all(Discrepancy))
     assert found == [Finding.BALANCE, Finding.FOREIGN_PAYMENT]
-
-
-def test_reads_of_the_audit_take_tokens_and_one_that_is_throttled_slows_the_account(scene, pay):
-    pay(50)
-    before = scene.get(Requester, scene.account)
-    reads = scene.calls(READ)
-    scene.fault(READ, "429")
-    audit.audit_one(str(scene.account))
-    after = scene.get(Requester, scene.account)
-    assert after.rate < before.rate
-    assert after.tokens < 1
-    assert scene.calls(READ) == reads + 1

@@ -26,16 +26,6 @@ def rate(scene):
     return scene.get(Requester, scene.account).rate
 
 
-def test_requests_that_are_made_in_any_case_are_waited_for_by_whoever_asks_next(scene, bucket):
-    bucket(rate=10.0, tokens=10.0)
-    pacing.spend(scene.account, 100)
-    granted, wait = pacing.take(scene.account, 5)
-    assert granted == 0
-    assert 8 < wait <= 9.1
-    scene.later(9.5)
-    assert pacing.take(scene.account, 5)[0] == 5
-
-
 def test_requests_are_granted_until_the_bucket_is_empty(scene, bucket):
     bucket(rate=0.1, tokens=1.0)
     assert pacing.take(scene.account, 5)[0] == 1
