@@ -4,10 +4,8 @@ The same file is paid twice; the second time adds nothing.
 """
 
 import os
-import platform
 import resource
 import sys
-import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
@@ -15,9 +13,8 @@ from pathlib import Path
 
 from sqlalchemy import text
 
+from bench.ground import CREDENTIAL, say, servers, spec
 from cli import bonuses
-from cli.servers import embedded
-from models import migrations
 from models.session import transaction
 from models.settings import settings
 from providers import provider_class
@@ -40,22 +37,14 @@ SELECT gen_random_uuid(), :account, :run, id, 'prolific', name, 'approved' FROM 
 def make_work(size: int, facts: dict[str, str]) -> str:
     """A run of an account of its own, with so many who worked; its name."""
     name = f"bench {size}"
-    spec = runs.Spec(
-        name=name, project="bench", task="bench", task_url="https://example.org/", pay_minor=10,
-        currency="GBP", budget_minor=10**9, units_per_assignment=1, content_hash="", sandbox=True,
-        quoted_minor=14, quoted_places=1,
-        args={
-            "title": "b", "description": "b", "estimated_minutes": 1, "maximum_minutes": None,
-            "completion_codes": ["C"], "provider": {},
-        },
-    )  # fmt: skip
+    wanted = spec(name, quoted_minor=14, quoted_places=1)
     with transaction() as session:
         row = provider_class("prolific").RequesterClass(
-            name=name, credential="env:BENCH_TOKEN", facts=facts, rate=100.0, tokens=100.0
+            name=name, credential=CREDENTIAL, facts=facts, rate=100.0, tokens=100.0
         )
         session.add(row)
         session.flush()
-        run, _ = runs.create(session, row, spec, [{"n": 1}])
+        run, _ = runs.create(session, row, wanted, [{"n": 1}])
         session.execute(text(WORK), {"size": size, "first": _first(size), "account": row.id, "run": run.id})
         return name
 
@@ -100,26 +89,14 @@ def table(size: int, path: Path, facts: dict[str, str]) -> None:
 def main() -> None:
     """Print a table."""
     sizes = [int(word) for word in sys.argv[1:]] or SIZES
-    with tempfile.TemporaryDirectory(prefix="crowdops-bench-") as home:
-        Path(home).chmod(0o711)
-        os.environ |= {"CROWDOPS_HOME": home, "BENCH_TOKEN": "bench"}
-        settings.cache_clear()
-        with embedded(), running(Options(speed=0, crowd=False, token="bench")) as vendor:  # noqa: S106 - a simulator's
-            os.environ["CROWDOPS_PROLIFIC_URL"] = vendor.url
-            vendor.state.deposit += 10**9
-            facts = {"workspace": vendor.state.workspace, "project": vendor.state.project}
-            migrations.upgrade()
-            say(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
-            named = ("command", "planned", "s", "CPU s", "MB", "more")
-            say("    rows  {:<10} {:>8} {:>8} {:>8} {:>6} {:>6}".format(*named))
-            for size in sizes:
-                table(size, Path(home) / "bonuses.csv", facts)
-
-
-def say(line: str) -> None:
-    """Print at once."""
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
+    with servers(), running(Options(speed=0, crowd=False, token="bench")) as vendor:  # noqa: S106 - a simulator's
+        os.environ["CROWDOPS_PROLIFIC_URL"] = vendor.url
+        vendor.state.deposit += 10**9
+        facts = {"workspace": vendor.state.workspace, "project": vendor.state.project}
+        named = ("command", "planned", "s", "CPU s", "MB", "more")
+        say("    rows  {:<10} {:>8} {:>8} {:>8} {:>6} {:>6}".format(*named))
+        for size in sizes:
+            table(size, settings().home / "bonuses.csv", facts)
 
 
 if __name__ == "__main__":

@@ -5,28 +5,23 @@ Each round is compared with a bare loop that only lists and parses the same page
 
 import json
 import os
-import platform
 import resource
 import subprocess
 import sys
-import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing import get_context
-from pathlib import Path
 from uuid import UUID
 
 from sqlalchemy import event, text
 
+from bench.ground import CREDENTIAL, say, servers, spec
 from bench.vendor import STUDY
-from cli.servers import embedded
-from models import migrations
 from models.requester import Requester
 from models.session import engine, transaction
-from models.settings import settings
 from providers import account_of, http, provider_class, provider_of
 from tasks import reconcile, runs
 
@@ -80,21 +75,13 @@ class Meter:
 
 def make_run(size: int) -> UUID:
     """An account, with a run of so many launched units."""
-    spec = runs.Spec(
-        name="bench", project="bench", task="bench", task_url="https://example.org/", pay_minor=10,
-        currency="GBP", budget_minor=10**9, units_per_assignment=1, content_hash="", sandbox=True,
-        args={
-            "title": "b", "description": "b", "estimated_minutes": 1, "maximum_minutes": None,
-            "completion_codes": ["C"], "provider": {},
-        },
-    )  # fmt: skip
     with transaction() as session:
         row = provider_class("prolific").RequesterClass(
-            name=f"bench {size}", credential="env:BENCH_TOKEN", facts={"workspace": "w", "project": "p"}, rate=100.0
+            name=f"bench {size}", credential=CREDENTIAL, facts={"workspace": "w", "project": "p"}, rate=100.0
         )
         session.add(row)
         session.flush()
-        run, _ = runs.create(session, row, spec, [{"n": number} for number in range(size)])
+        run, _ = runs.create(session, row, spec("bench"), [{"n": number} for number in range(size)])
         run.facts = {"study_id": STUDY}
         session.execute(text("UPDATE unit SET status = 'launched' WHERE task_run_id = :run"), {"run": run.id})
         session.execute(text("UPDATE operation SET state = 'confirmed' WHERE run_id = :run"), {"run": run.id})
@@ -137,26 +124,13 @@ def table(size: int, url: str) -> None:
 def main() -> None:
     """Print a table."""
     sizes = [int(word) for word in sys.argv[1:]] or SIZES
-    with tempfile.TemporaryDirectory(prefix="crowdops-bench-") as home:
-        Path(home).chmod(0o711)
-        os.environ |= {"CROWDOPS_HOME": home, "BENCH_TOKEN": "bench"}
-        settings.cache_clear()
-        with embedded():
-            migrations.upgrade()
-            load = " ".join(f"{minutes:.1f}" for minutes in os.getloadavg())
-            say(f"{platform.machine()}, {os.cpu_count()} cores, load {load}, Python {platform.python_version()}")
-            named = ("round", "calls", "rows", "s", "CPU s", "bare CPU", "x bare", "MB")
-            say("submissions  {:<15} {:>6} {:>8} {:>8} {:>8} {:>8} {:>7} {:>5}".format(*named))
-            for size in sizes:
-                with vendor(size) as url:
-                    os.environ["CROWDOPS_PROLIFIC_URL"] = url
-                    table(size, url)
-
-
-def say(line: str) -> None:
-    """Print at once."""
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
+    with servers():
+        named = ("round", "calls", "rows", "s", "CPU s", "bare CPU", "x bare", "MB")
+        say("submissions  {:<15} {:>6} {:>8} {:>8} {:>8} {:>8} {:>7} {:>5}".format(*named))
+        for size in sizes:
+            with vendor(size) as url:
+                os.environ["CROWDOPS_PROLIFIC_URL"] = url
+                table(size, url)
 
 
 if __name__ == "__main__":

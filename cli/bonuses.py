@@ -75,7 +75,7 @@ def pay(asked: Asked, *, dry_run: bool = False) -> tuple[Planned, Costs]:
             planned = _look(session, asked)
             if planned.amount_minor > quoted:
                 raise InputError(f"{asked.file} was changed while it was read. {OUTCOME} Try again.")
-            bonus.write(session)
+            bonus.write(session, len(planned.fresh))
         failpoints.hit("after_plan")
         dispatch.wake()
     return planned, costs

@@ -21,21 +21,17 @@ class Row:
     agent: str
     submission: str
     words: tuple[str, ...]
-    apart: str = ""
-    """What tells it from another row about the same work."""
 
 
-def read(path: Path, words: Words, apart: str | None = None) -> list[Row]:
+def read(path: Path, words: Words) -> list[Row]:
     """The rows of a file; what a row does not say, the words say for it.
-
-    The same work may stand in several rows if the word `apart` differs.
 
     Raises:
         InputError: with every problem and its line, or because the file cannot be read.
     """
     rows: list[Row] = []
     problems: list[str] = []
-    for found in stream(path, words, apart):
+    for found in stream(path, words):
         if isinstance(found, str):
             problems.append(found)
         else:
@@ -46,7 +42,7 @@ def read(path: Path, words: Words, apart: str | None = None) -> list[Row]:
     return rows
 
 
-def stream(path: Path, words: Words, apart: str | None = None) -> Iterator[Row | str]:
+def stream(path: Path, words: Words) -> Iterator[Row | str]:
     """The rows of a file as they are read, or what is wrong with a line; no two rows are compared.
 
     Raises:
@@ -58,7 +54,7 @@ def stream(path: Path, words: Words, apart: str | None = None) -> Iterator[Row |
         wrong = [found] if isinstance(found, str) else list(_problems(found, words))
         yield from (f"{path} line {line}: {problem}" for problem in wrong)
         if not isinstance(found, str) and not wrong:
-            yield _row(line, found, words, apart)
+            yield _row(line, found, words)
     if empty:
         yield f"{path} line 1: holds no rows"
 
@@ -75,15 +71,15 @@ def _problems(cells: Mapping[str, str], words: Words) -> Iterator[str]:
             yield f"has no {name}, and --{name} says none for all rows"
 
 
-def _row(line: int, cells: Mapping[str, str], words: Words, apart: str | None) -> Row:
+def _row(line: int, cells: Mapping[str, str], words: Words) -> Row:
     agent, submission = (cells.get(name, "").strip() for name in _NAMES)
     said = {name: cells.get(name, "").strip() or (default or "") for name, default in words.items()}
-    return Row(line, agent, submission, tuple(said.values()), said[apart] if apart else "")
+    return Row(line, agent, submission, tuple(said.values()))
 
 
 def _twice(path: Path, rows: list[Row]) -> Iterator[str]:
-    first: dict[tuple[str, str, str], int] = {}
+    first: dict[tuple[str, str], int] = {}
     for row in rows:
-        before = first.setdefault((row.agent, row.submission, row.apart), row.line)
+        before = first.setdefault((row.agent, row.submission), row.line)
         if before != row.line:
             yield f"{path} line {row.line}: names the same work as line {before}"

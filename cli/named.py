@@ -28,16 +28,16 @@ def find(session: Session, run: TaskRun | None, file: Path, rows: Sequence[Row])
     Raises:
         InputError: with the line of every row that names no agent, several, or one that another row names.
     """
-    found: dict[tuple[UUID, str], Row] = {}
+    found: dict[UUID, Row] = {}
     problems = []
     for row, key in matched(session, run, rows):
         if isinstance(key, str):
             problems.append(f"{file} line {row.line}: {key}")
-        elif (before := found.setdefault((key, row.apart), row)) is not row:
+        elif (before := found.setdefault(key, row)) is not row:
             problems.append(f"{file} line {row.line}: names the same work as line {before.line}")
     if problems:
         raise refusal(problems, OUTCOME)
-    return [(key, row) for (key, _), row in found.items()]
+    return list(found.items())
 
 
 def matched(session: Session, run: TaskRun | None, rows: Sequence[Row]) -> Iterator[tuple[Row, UUID | str]]:

@@ -83,7 +83,7 @@ def pay(session: Session, bonuses: Sequence[Bonus]) -> list[Operation]:
     wanted.hold(session)
     _assert_new(session)
     assert_within(session)
-    write(session)
+    write(session, len(wanted.fresh(session)))
     planned = select(Operation).where(bulk.among(Operation.id, [one.id for one in rows.values()]))
     found = {row.id: row for row in session.scalars(planned)}
     return [found[one.id] for one in bonuses]
@@ -98,13 +98,12 @@ def assert_within(session: Session) -> None:
     budget.assert_all_within(session, wanted.asked(session))
 
 
-def write(session: Session) -> None:
-    """Plan what is wanted and new.
+def write(session: Session, expected: int) -> None:
+    """Plan what is wanted and new, which is so many.
 
     Raises:
         ConflictError: somebody planned the same meanwhile by another way; nothing must be committed.
     """
-    expected = len(wanted.fresh(session))
     if wanted.write(session) != expected:
         raise ConflictError("Somebody planned some of these bonuses at the same time. Nothing was planned: try again.")
 

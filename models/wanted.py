@@ -87,6 +87,7 @@ WHERE a.task_run_id = :run GROUP BY a.worker_id
 _AMOUNT = f"SELECT coalesce(sum(w.amount_minor), 0)::bigint FROM {_NEW}"  # noqa: S608 - likewise
 #: Who gets a bonus should first be paid for the work, so it waits for the approval that is still to come.
 _WRITE = f"""
+WITH made AS (
 INSERT INTO operation (id, requester_id, kind, target, key, body, amount_minor, currency, run_id, unit_id, agent_id,
                        after_id)
 SELECT w.id, a.requester_id, 'bonus', a.submission, w.key, jsonb_build_object('reason', w.reason), w.amount_minor,
@@ -96,7 +97,8 @@ SELECT w.id, a.requester_id, 'bonus', a.submission, w.key, jsonb_build_object('r
            ORDER BY p.created_at DESC, p.id LIMIT 1
        )
 FROM (SELECT * FROM {_NEW}) AS w JOIN agent a ON a.id = w.agent_id JOIN task_run r ON r.id = a.task_run_id
-ORDER BY w.id ON CONFLICT DO NOTHING
+ORDER BY w.id ON CONFLICT DO NOTHING RETURNING id
+) SELECT count(*) FROM made
 """  # noqa: S608 - likewise
 
 
@@ -167,4 +169,4 @@ def _workers(session: Session, run: UUID) -> dict[UUID, int]:
 
 def write(session: Session) -> int:
     """Plan what is not there yet; returns how many that were."""
-    return session.execute(text(_WRITE), {"final": sorted(FINAL)}).rowcount  # type: ignore[attr-defined,no-any-return] # a CursorResult
+    return int(session.execute(text(_WRITE), {"final": sorted(FINAL)}).scalar_one())

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import sample
-from sys import intern
 from typing import Any
 from uuid import UUID
 
@@ -73,7 +72,7 @@ def read(
 
 def _noted(listing: Listing, rows: Iterable[Observation]) -> Iterator[Observation]:
     for row in rows:
-        listing.words[row.submission_id] = intern(row.word)
+        listing.words[row.submission_id] = row.word
         listing.statuses.add(row.status)
         yield row
 

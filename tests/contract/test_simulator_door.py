@@ -2,13 +2,13 @@
 
 import json
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from http.server import BaseHTTPRequestHandler
 from time import sleep
 
 import pytest
 
 from providers.prolific.simulator.task_page import answer_to
+from tests.listening import listening
 
 IDS = "pid={{%PROLIFIC_PID%}}&study={{%STUDY_ID%}}&session={{%SESSION_ID%}}"
 DATA = {"pictures": ["left.png", "right.png"]}
@@ -48,14 +48,8 @@ class Door:
             def log_message(self, *_):
                 """Stay silent."""
 
-        with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-            thread = Thread(target=server.serve_forever, args=(0.05,))
-            thread.start()
-            try:
-                yield server.server_port
-            finally:
-                server.shutdown()
-                thread.join()
+        with listening(Handler) as port:
+            yield port
 
 
 @pytest.fixture

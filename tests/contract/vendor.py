@@ -2,12 +2,12 @@
 
 import json
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from http.server import BaseHTTPRequestHandler
 from uuid import uuid4
 
 from providers.contract import Request
 from providers.prolific.client import Client
+from tests.listening import listening
 
 
 @contextmanager
@@ -30,14 +30,8 @@ def vendor(answers):
         def log_message(self, *_):
             """Stay silent."""
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield Client("env:VENDOR_TOKEN", f"http://127.0.0.1:{server.server_port}")
-        finally:
-            server.shutdown()
-            thread.join()
+    with listening(Handler) as port:
+        yield Client("env:VENDOR_TOKEN", f"http://127.0.0.1:{port}")
 
 
 def request(kind, target="run", body=None, **facts):

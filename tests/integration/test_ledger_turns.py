@@ -30,7 +30,7 @@ def test_who_was_one_too_many_and_gives_the_work_back_leaves_no_money_reserved(s
     """Nobody is ever offered a surplus unit, so nobody will be paid for one that was given back."""
     run, state = scene.live(1, **QUOTED), scene.simulator.state
     with transaction() as session:
-        session.query(Unit).one().expire()
+        session.scalars(select(Unit)).one().expire()
     submission = state.take_place(scene.study(run)).id
     scene.reconcile(run)
     (surplus,) = scene.all(Unit, Unit.index < -2)

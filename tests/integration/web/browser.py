@@ -5,10 +5,11 @@ import shutil
 import subprocess
 from contextlib import contextmanager
 from html.parser import HTMLParser
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from threading import Thread
 from urllib.parse import urlencode, urlsplit
+
+from tests.listening import listening
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 EXAMPLE = Path(__file__).parents[3] / "examples" / "task-page"
@@ -109,14 +110,8 @@ class Page:
             def log_message(self, *_):
                 """Stay silent."""
 
-        with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-            thread = Thread(target=server.serve_forever, args=(0.05,))
-            thread.start()
-            try:
-                yield f"http://127.0.0.1:{server.server_port}"
-            finally:
-                server.shutdown()
-                thread.join()
+        with listening(Handler) as port:
+            yield f"http://127.0.0.1:{port}"
 
 
 def dump(url, tmp_path):
