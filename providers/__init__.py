@@ -1,8 +1,10 @@
 """Finds the provider of an account; vendors register themselves under the entry point group `crowdops.providers`."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from importlib.metadata import entry_points
+from typing import Any
+from uuid import UUID
 
 from models.requester import Requester
 from providers.contract import Account, CrowdProvider, Kind
@@ -61,3 +63,13 @@ def kind_of(provider_type: str, kind: str) -> Kind:
 def account_of(requester: Requester) -> Account:
     """A requester as the vendor layer sees it."""
     return Account(requester.id, requester.provider_type, requester.name, requester.credential, requester.facts)
+
+
+def lane_of(provider_type: str, kind: Kind, account: UUID, facts: Mapping[str, Any]) -> str | None:
+    """The lane in which an account's requests of a kind go one at a time, if they do; `facts` are the account's.
+
+    Accounts that spend from one purse share its lanes: the vendor serves a purse's payments one after another.
+    """
+    fact = provider_class(provider_type).PURSE
+    purse = facts.get(fact, account) if fact else account
+    return f"{provider_type}:{purse}:{kind.lane}" if kind.lane else None

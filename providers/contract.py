@@ -44,7 +44,7 @@ class Kind:
     per_run: bool = False
     """Whether the members of a batch must belong to one task run."""
     lane: str | None = None
-    """Requests of one lane go one at a time per account."""
+    """Requests of one lane go one at a time per purse (see `CrowdProvider.PURSE`)."""
     window: float = 0
     """Seconds that a token is honoured (KEYED only)."""
     resend_when_absent: bool = False

@@ -39,7 +39,7 @@ from models.operation import IN_DOUBT, Operation, State, is_among_ids, is_spent
 from models.recruit import OFFERS
 from models.session import UNSEEN, transaction
 from models.task_run import TaskRun
-from providers import account_of, kind_of
+from providers import account_of, kind_of, lane_of
 from providers.contract import Account, Kind, Repeat, Request
 from tasks import pacing
 from tasks.rows import to_requests
@@ -150,7 +150,7 @@ def _open_attempt(
 ) -> Claim | None:
     """Put the request on record and mark its operations as being sent; None if the lane or a target is taken."""
     ids = [row.id for row in rows]
-    lane = f"{account.id}:{kind.lane}" if kind.lane else None
+    lane = lane_of(account.provider_type, kind, account.id, account.facts)
     opened = insert(Attempt).values(id=uuid4(), requester_id=account.id, kind=kind.name, operation_ids=ids, lane=lane)
     try:
         with session.begin_nested() if kind.exclusive else nullcontext():

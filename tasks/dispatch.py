@@ -19,7 +19,7 @@ from models.operation import IN_DOUBT, Operation, State, is_among_ids
 from models.requester import Requester
 from models.session import transaction
 from models.settings import settings
-from providers import installed, kind_of
+from providers import installed, kind_of, lane_of
 from providers.contract import Kind
 from tasks import claims, pacing
 from tasks.celery import MONEY, app
@@ -111,7 +111,7 @@ def _due() -> Any:  # noqa: ANN401 - a SELECT
     mine = (Operation.requester_id == lots.c.requester_id, Operation.kind == lots.c.kind, _run() == lots.c.run)
     first = select(Operation.id, Operation.run_id, Operation.state, turn).where(*mine, _may_be_nudged())
     shown = first.order_by(*order).limit(share).lateral("shown")
-    asked = (Requester.id.label("account"), Requester.provider_type, Requester.rate, lots.c.kind)
+    asked = (Requester.id.label("account"), Requester.provider_type, Requester.facts, Requester.rate, lots.c.kind)
     joined = lots.join(Requester, Requester.id == lots.c.requester_id).join(shown, true())
     return select(shown, *asked).select_from(joined).order_by(shown.c.turn).limit(MOST)
 
@@ -158,7 +158,7 @@ def _messages(
 def _room(kind: Kind, row: Row[Any], busy: set[str | None]) -> int:
     """How many operations of a kind may be out for an account: one request a free lane, else a window of its pace."""
     if kind.lane:
-        return 0 if f"{row.account}:{kind.lane}" in busy else kind.batch
+        return 0 if lane_of(row.provider_type, kind, row.account, row.facts) in busy else kind.batch
     return int(row.rate * WINDOW + 1) * kind.batch
 
 

@@ -15,8 +15,8 @@ from models.session import TransactionOpenError, transaction
 from providers import http
 from providers.prolific.client import Client
 from providers.prolific.provider import ProlificProvider
-from tasks import claims, engine, pacing
-from tests.integration.scene import BULK, DRAFT, LAUNCH
+from tasks import claims, dispatch, engine, pacing
+from tests.integration.scene import BULK, DRAFT, LAUNCH, Scene
 
 
 def ids(operations):
@@ -171,6 +171,18 @@ def test_a_lane_lets_one_open_request_through(scene):
     assert scene.get(Operation, third.id).state is State.PLANNED
     engine.carry_out(open_one)
     assert len(held(claims.claim(ids([third, fourth])))) == 2
+
+
+def test_accounts_that_spend_from_one_workspace_take_its_lane_in_turn(scene):
+    other = Scene(scene.simulator, "other lab")
+    both = [(each, each.live(1)) for each in (scene, other)]
+    first, second = (each.approve(run, *each.completed(run)) for each, run in both)
+    (open_one,) = claims.claim(ids(first))
+    assert claims.claim(ids(second)) == []
+    assert dispatch.take() == []
+    engine.carry_out(open_one)
+    assert [members for _, _, members in dispatch.take()] == [ids(second)]
+    assert held(claims.claim(ids(second))) == ids(second)
 
 
 def test_claimers_at_once_open_one_request_of_a_lane(scene):
