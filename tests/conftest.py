@@ -1,5 +1,6 @@
 """Real servers for the tests: embedded ones for the session, a fresh database and an empty broker for each test."""
 
+import gc
 import os
 import shutil
 import signal
@@ -30,6 +31,13 @@ WHERE datname = current_database() AND pid <> pg_backend_pid() AND state <> 'idl
 def pytest_collection_modifyitems(items):
     """Those that take longest begin first, so that no core is idle while the last of them ends."""
     items.sort(key=lambda item: "smoke" not in item.path.parts)
+
+
+def pytest_collection_finish():
+    """What is there now stays, so the collector of garbage need not go through all of it again and again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
 
 
 def _forget():
@@ -108,6 +116,8 @@ def servers():
     with _temporary_home() as home, embedded():
         # What is written reaches the system at once, and so outlives any server that is killed here.
         _administer("ALTER SYSTEM SET fsync = off")
+        # With so few rows, to plan a statement anew for its parameters takes longer than to run it.
+        _administer("ALTER SYSTEM SET plan_cache_mode = force_generic_plan")
         _administer("SELECT pg_reload_conf()")
         yield home
 

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 
 from models import clock, review
 from models.agent import Agent
@@ -10,9 +10,10 @@ from models.attempt import Attempt
 from models.discrepancy import Discrepancy
 from models.group import Group
 from models.identity import group_id, requester_id
-from models.operation import FINAL, Operation
+from models.operation import FINAL, IN_DOUBT, Operation
 from models.requester import Requester
 from models.session import transaction
+from models.settings import settings
 from models.task_run import TaskRun
 from models.unit import Unit
 from providers import account_of, provider_class, provider_of
@@ -100,6 +101,7 @@ class Scene:
     def live(self, units=2, name="run", **changes):
         """A run whose study recruits and whose units are launched."""
         run = self.plan(units, name, **changes)
+        self.hasten(run)
         self.settle()
         self.simulator.advance(3)
         return run
@@ -156,18 +158,32 @@ class Scene:
     def turn(self):
         """What beat and one worker do in a moment: sweep, nudge what is due, work on it."""
         sweep.sweep()
+        return self.work()
+
+    def work(self):
+        """What one worker does in a moment."""
         messages = dispatch.take()
         for _, _, ids in messages:
             execute.run(ids)
         return messages
 
+    def hasten(self, run, most=6):
+        """Carry out a run's operations one after the other, by the shortest way there is: as far as all goes well."""
+        for _ in range(most):
+            left = self.all(Operation, Operation.run_id == run, Operation.state.notin_(FINAL))
+            doubtful = [operation for operation in left if operation.state in IN_DOUBT]
+            if doubtful:
+                self.later(30)
+                self.read(*doubtful)
+            elif not left or not self.send(*left):
+                return
+
     def settle(self, most=100):
-        """Take turns until every operation is final; time jumps ahead where there is nothing to do."""
+        """Go on until every operation is final; time jumps ahead where there is nothing to do."""
         for _ in range(most):
             if self.states() <= FINAL:
                 return
-            if not self.turn():
-                self.later(30)
+            self.step()
         left = [(row.kind, row.state, row.reason) for row in self.operations() if row.state not in FINAL]
         assert not left, f"still open after {most} turns: {left}"
 
@@ -176,6 +192,21 @@ class Scene:
         with transaction() as session:
             clock.advance(session, timedelta(seconds=seconds))
         self.simulator.advance(seconds)
+
+    def step(self, least=30):
+        """Do what is due; if nothing is, let time pass until something may be."""
+        if not self.work() and not self.turn():
+            self.later(max(least, self.idle()))
+
+    def idle(self):
+        """Seconds until the first of the open operations may be worked on again, as far as can be told; else 0."""
+        nudged = Operation.nudged_at + timedelta(seconds=settings().timing.nudge_window)
+        moments = [column.label(None) for column in (Operation.next_at, Operation.lease_until, nudged)]
+        rows = select(*moments, Requester.paused_until).join(Operation.requester).where(Operation.state.notin_(FINAL))
+        times = rows.subquery().c
+        first = func.least(*(func.min(time).filter(time > clock.now()) for time in times))
+        with transaction() as session:
+            return float(session.scalar(select(func.extract("epoch", first - clock.now()))) or 0)
 
     def put(self, operation, **values):
         """Bring an operation to another place than its own way led it."""

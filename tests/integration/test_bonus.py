@@ -53,8 +53,7 @@ def rest(scene):
     for _ in range(QUIET):
         if scene.states("bonus") <= FINAL | {State.REVIEW}:
             return
-        if not scene.turn():
-            scene.later(settings().timing.read_every)
+        scene.step(settings().timing.read_every)
     scene.later(settings().timing.pay_settle)
     for _ in range(QUIET):
         scene.turn()
