@@ -32,6 +32,7 @@ HABITS = {"returns": 0.06, "time_outs": 0.03, "late": 0.03, "no_shows": 0.02, "h
 """Shares of the crowd, and of the work that somebody approves in the vendor's pages."""
 
 LOCAL = ("127.0.0.1", "localhost", "::1")
+PAY = "POST bulk-bonus-payments/{id}/pay/"
 PAYING = 60
 """Seconds of its time after which the simulator carries out a payment that it took."""
 
@@ -99,6 +100,13 @@ def _panel(url: str, page: str) -> dict[str, Any]:
     return read
 
 
+def _spoil_a_payment(url: str) -> None:
+    """Let the first payment of bonuses be lost on its way: nothing that can be read later tells that from a slow one."""
+    fault = json.dumps({"next": {"endpoint": PAY, "kind": "drop_before"}}).encode()
+    with urllib.request.urlopen(f"{url}/simulator/faults", fault, timeout=10):  # noqa: S310 - our own server
+        pass
+
+
 @contextmanager
 def stage(seed: int, faults: float, units: int) -> Iterator[Stage]:
     """The vendor at CROWDOPS_PROLIFIC_URL if that is set, else a simulator that lives as long as the block.
@@ -116,6 +124,8 @@ def stage(seed: int, faults: float, units: int) -> Iterator[Stage]:
     os.environ[TOKEN] = "simulator"
     arrivals = 60 / SPEED * min(MOST, max(1, units / FILLING))
     with _simulator(seed=seed, faults=faults, speed=SPEED, arrivals=arrivals, **HABITS) as url:
+        if faults:
+            _spoil_a_payment(url)
         os.environ["CROWDOPS_PROLIFIC_URL"] = url
         settings.cache_clear()
         try:
