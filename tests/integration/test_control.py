@@ -33,7 +33,7 @@ AT_LEAST = 0.05
 @pytest.fixture
 def run(scene, timing):
     """A run of a thousand pieces of work that were handed in."""
-    timing(pay_settle=900)
+    timing(pay_settle=180)
     made = scene.live(MANY, budget_minor=10**9)
     scene.completed(made, MANY)
     return made

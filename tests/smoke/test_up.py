@@ -57,7 +57,8 @@ def test_the_second_checkout_on_a_machine_gets_a_port_of_its_own_for_flower(up, 
     address = said.split(" at ")[1].split(",")[0]
     assert f"because somebody listens on port {taken}" in said
     assert str(taken) not in address
-    eventually(lambda: answers(address), 30)
+    with httpx.Client(base_url=address, timeout=5) as client:
+        eventually(lambda: answers(client), 30, every=0.2)
 
     again = started("up")
     told, _ = again.communicate(timeout=30)
@@ -71,9 +72,9 @@ def test_the_second_checkout_on_a_machine_gets_a_port_of_its_own_for_flower(up, 
     assert up.returncode == 0, rest
 
 
-def answers(address):
+def answers(flower):
     """Whether Flower is there."""
     try:
-        return httpx.get(f"{address}/api/workers", timeout=5).status_code == 200
+        return flower.get("/api/workers").status_code == 200
     except httpx.TransportError:
         return False
