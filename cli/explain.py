@@ -19,7 +19,7 @@ from models.task_run import TaskRun
 from providers import installed
 from providers.contract import Repeat
 
-_OUTCOMES = {
+OUTCOMES = {
     None: "it is under way",
     AttemptOutcome.DONE: "the vendor answered that it is done",
     AttemptOutcome.ACCEPTED: "the vendor took it, to be carried out later",
@@ -31,6 +31,7 @@ _OUTCOMES = {
     AttemptOutcome.MIXED: "its operations ended differently",
     AttemptOutcome.LOST: "its worker died or stalled, so it may have happened",
 }
+"""What came of a request, in words."""
 _STANDS = {
     State.PLANNED: "It is planned: nothing is on its way to the vendor.",
     State.SENDING: "A worker is sending it.",
@@ -116,7 +117,7 @@ def _sent(attempt: Attempt) -> str:
     carried = f" that carried {counted(others, 'other operation')} too" if others else ""
     until = f", until {cell(attempt.closed_at)}" if attempt.closed_at else ""
     said = f" ({attempt.detail})" if attempt.detail else ""
-    return f"{cell(attempt.created_at)}{until}: a request{carried}; {_OUTCOMES[attempt.outcome]}{said}."
+    return f"{cell(attempt.created_at)}{until}: a request{carried}; {OUTCOMES[attempt.outcome]}{said}."
 
 
 def _read(operation: Operation) -> list[str]:

@@ -13,7 +13,7 @@ from sqlalchemy import Select, or_, select
 from sqlalchemy.orm import Session
 
 from cli.console import counted
-from cli.explain import attempts_of
+from cli.explain import OUTCOMES, attempts_of
 from models import bonus
 from models.attempt import AttemptOutcome
 from models.clock import after
@@ -105,7 +105,7 @@ def _settle(operation_id: UUID, decision: Decision, result: dict[str, Any] | Non
 
 def _told(session: Session, row: Operation, decision: Decision) -> Decided:
     outcomes = [attempt.outcome for attempt in attempts_of(session, row)]
-    faults = [str(outcome) for outcome in outcomes if outcome is not None and outcome not in GOOD]
-    why = f"its requests before: {', '.join(faults)}" if faults else "no request of it went wrong"
-    told = f"{row.reason}; {why}; the operator looked at the vendor and decided: {decision}"
-    return Decided(row.kind, row.id, told, faults)
+    faults = [outcome for outcome in outcomes if outcome is not None and outcome not in GOOD]
+    why = "; ".join(dict.fromkeys(OUTCOMES[fault] for fault in faults)) or "no request of it went wrong"
+    told = f"{row.reason}. When it was sent: {why}. The operator looked at the vendor and decided: {decision}"
+    return Decided(row.kind, row.id, told, [str(fault) for fault in faults])

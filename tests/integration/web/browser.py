@@ -1,12 +1,15 @@
 """The example's page in a real browser: a door's answers and a worker's typing go in, what is shown comes out."""
 
 import json
+import os
 import shutil
 import subprocess
 from contextlib import contextmanager
 from html.parser import HTMLParser
 from http.server import BaseHTTPRequestHandler
+from itertools import count
 from pathlib import Path
+from select import select
 from urllib.parse import urlencode, urlsplit
 
 from tests.listening import listening
@@ -14,6 +17,8 @@ from tests.listening import listening
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 EXAMPLE = Path(__file__).parents[3] / "examples" / "task-page"
 KINDS = {".html": "text/html", ".js": "text/javascript", ".css": "text/css"}
+PATIENCE = 60
+"""Seconds that a browser may be silent."""
 SANDBOX = {"Content-Security-Policy": "sandbox allow-scripts allow-forms"}
 """A page that is served so has nowhere to keep anything, as where cookies are blocked."""
 WORK = {"id": "agent-1", "token": "t0ken", "data": {"topic": "trees"}, "submitted": False, "redirect": None}
@@ -73,11 +78,11 @@ class Page:
         text = (EXAMPLE / name).read_text()
         return text.replace("</head>", '<script src="hand.js" defer></script></head>')
 
-    def shown(self, tmp_path):
+    def shown(self, browser):
         """What a browser shows of it at the end, by the ids of the elements."""
         with self._serving() as url:
             named = {"account": "lab", "run": "r1", "key": "k3y", "PROLIFIC_PID": "w1", "SESSION_ID": "s1"}
-            return Shown(dump(f"{url}/index.html?{urlencode(named)}", tmp_path)).texts
+            return Shown(browser.dump(f"{url}/index.html?{urlencode(named)}")).texts
 
     @contextmanager
     def _serving(self):
@@ -114,9 +119,60 @@ class Page:
             yield f"http://127.0.0.1:{port}"
 
 
-def dump(url, tmp_path):
-    """The page as it is once nothing of it is under way any more."""
-    flags = ("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking")
-    own = (f"--user-data-dir={tmp_path}/browser", "--virtual-time-budget=4000", "--dump-dom")
-    made = subprocess.run([CHROMIUM, *flags, *own, url], capture_output=True, text=True, timeout=60, check=True)
-    return made.stdout
+class Browser:
+    """One Chromium for many pages, each as in a browser of its own; it is spoken to through a pair of pipes.
+
+    What is said is described at https://chromedevtools.github.io/devtools-protocol/tot.
+    """
+
+    def __init__(self, home):
+        theirs, self._say = os.pipe()
+        self._hear, mine = os.pipe()
+        flags = "--headless --no-sandbox --disable-gpu --no-first-run --disable-background-networking"
+        command = [CHROMIUM, *flags.split(), f"--user-data-dir={home}", "--remote-debugging-pipe"]
+        # It reads from descriptor 3 and writes to descriptor 4.
+        shell = ["sh", "-c", f'exec "$@" 3</dev/fd/{theirs} 4>/dev/fd/{mine}', "sh", *command]
+        self._process = subprocess.Popen(shell, pass_fds=[theirs, mine], stderr=subprocess.DEVNULL)
+        for end in (theirs, mine):
+            os.close(end)
+        self._heard, self._numbers = b"", count(1)
+
+    def close(self):
+        """End it."""
+        self._process.terminate()
+        self._process.wait(PATIENCE)
+        for end in (self._say, self._hear):
+            os.close(end)
+
+    def dump(self, url):
+        """The page as it is once nothing of it is under way any more."""
+        context = self._call("Target.createBrowserContext")["browserContextId"]
+        target = self._call("Target.createTarget", url="about:blank", browserContextId=context)["targetId"]
+        page = self._call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        self._call("Page.navigate", page, url=url)
+        # From here on its time passes at once, but for what is under way on the network.
+        self._call("Emulation.setVirtualTimePolicy", page, policy="pauseIfNetworkFetchesPending", budget=4000)
+        self._next(lambda said: said.get("method") == "Emulation.virtualTimeBudgetExpired")
+        shown = self._call("Runtime.evaluate", page, expression="document.documentElement.outerHTML")
+        self._call("Target.disposeBrowserContext", browserContextId=context)
+        return shown["result"]["value"]
+
+    def _call(self, method, page=None, **params):
+        number = next(self._numbers)
+        said = {"id": number, "method": method, "params": params} | ({"sessionId": page} if page else {})
+        os.write(self._say, json.dumps(said).encode() + b"\0")
+        answer = self._next(lambda said: said.get("id") == number)
+        assert "result" in answer, answer
+        return answer["result"]
+
+    def _next(self, wanted):
+        """What it says next that is wanted; it may say other things before that."""
+        while True:
+            while b"\0" not in self._heard:
+                ready, _, _ = select([self._hear], [], [], PATIENCE)
+                more = os.read(self._hear, 2**16) if ready else b""
+                assert more, "the browser says nothing"
+                self._heard += more
+            said, _, self._heard = self._heard.partition(b"\0")
+            if wanted(heard := json.loads(said)):
+                return heard
