@@ -10,6 +10,7 @@ from http.server import BaseHTTPRequestHandler
 from itertools import count
 from pathlib import Path
 from select import select
+from threading import Event
 from urllib.parse import urlencode, urlsplit
 
 from tests.listening import listening
@@ -21,6 +22,8 @@ PATIENCE = 60
 """Seconds that a browser may be silent."""
 SANDBOX = {"Content-Security-Policy": "sandbox allow-scripts allow-forms"}
 """A page that is served so has nowhere to keep anything, as where cookies are blocked."""
+SILENCE = (503, {})
+"""What a door answers whose answer comes after the page has gone."""
 WORK = {"id": "agent-1", "token": "t0ken", "data": {"topic": "trees"}, "submitted": False, "redirect": None}
 HANDS_IN = """
 const writes = setInterval(() => {
@@ -63,11 +66,16 @@ class Page:
 
     def __init__(self, *answers, script="", headers=None):
         self.answers, self.script, self.headers, self.asked = list(answers), script, headers or {}, []
+        self.silence = Event() if SILENCE in answers else None
+        self.over = Event()
 
     def answer(self, path, body):
         """The status, the headers and the text for one request of the page's script."""
         self.asked.append((path, body))
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if answer is SILENCE:
+            self.silence.set()
+            self.over.wait(PATIENCE)
         status, said, *more = answer if isinstance(answer, tuple) else (200, answer)
         return status, more[0] if more else {}, said if isinstance(said, str) else json.dumps(said)
 
@@ -82,7 +90,10 @@ class Page:
         """What a browser shows of it at the end, by the ids of the elements."""
         with self._serving() as url:
             named = {"account": "lab", "run": "r1", "key": "k3y", "PROLIFIC_PID": "w1", "SESSION_ID": "s1"}
-            return Shown(browser.dump(f"{url}/index.html?{urlencode(named)}")).texts
+            try:
+                return Shown(browser.dump(f"{url}/index.html?{urlencode(named)}", self.silence)).texts
+            finally:
+                self.over.set()
 
     @contextmanager
     def _serving(self):
@@ -144,14 +155,18 @@ class Browser:
         for end in (self._say, self._hear):
             os.close(end)
 
-    def dump(self, url):
-        """The page as it is once nothing of it is under way any more."""
+    def dump(self, url, silence=None):
+        """The page as it is once nothing of it is under way any more, or a while after a silence has begun."""
         context = self._call("Target.createBrowserContext")["browserContextId"]
         target = self._call("Target.createTarget", url="about:blank", browserContextId=context)["targetId"]
         page = self._call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         self._call("Page.navigate", page, url=url)
-        # From here on its time passes at once, but for what is under way on the network.
-        self._call("Emulation.setVirtualTimePolicy", page, policy="pauseIfNetworkFetchesPending", budget=4000)
+        # From here on its time passes at once, but for what is under way on the network, unless that never ends.
+        time = {"policy": "pauseIfNetworkFetchesPending", "budget": 4000}
+        if silence is not None:
+            assert silence.wait(PATIENCE)
+            time = {"policy": "advance", "budget": 31_000}
+        self._call("Emulation.setVirtualTimePolicy", page, **time)
         self._next(lambda said: said.get("method") == "Emulation.virtualTimeBudgetExpired")
         shown = self._call("Runtime.evaluate", page, expression="document.documentElement.outerHTML")
         self._call("Target.disposeBrowserContext", browserContextId=context)

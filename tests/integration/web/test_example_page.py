@@ -4,7 +4,7 @@ from contextlib import closing
 
 import pytest
 
-from tests.integration.web.browser import CHROMIUM, Browser, HANDS_IN, SANDBOX, WORK, Page
+from tests.integration.web.browser import CHROMIUM, HANDS_IN, SANDBOX, SILENCE, WORK, Browser, Page
 
 TAKEN = {"redirect": None}
 AWAY = "https://127.0.0.1:9/finished"
@@ -54,6 +54,13 @@ def test_an_answer_that_is_none_is_not_taken_for_a_receipt(browser, answer):
     assert shown["trouble-title"] == "Your work is not handed in yet"
     assert "progress" not in shown
     assert shown["send"] == "Hand in"
+
+
+def test_who_gets_no_answer_for_half_a_minute_is_told_so_and_may_try_again(browser):
+    shown = Page(SILENCE).shown(browser)
+    assert shown["trouble-title"] == "Your photograph is not here yet"
+    assert "cannot be reached" in shown["trouble-detail"]
+    assert "Try again" in shown["again"]
 
 
 def test_nobody_is_shut_out_for_an_hour(browser):
