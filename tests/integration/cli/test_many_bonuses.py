@@ -13,7 +13,7 @@ from models.requester import Requester
 from models.session import transaction
 from models.spend_limit import Scope
 
-MANY = 5000
+MANY = 2500
 PEOPLE = """
 INSERT INTO worker (id, provider_type, name)
 SELECT gen_random_uuid(), 'prolific', lpad(to_hex(n), 24, '0') FROM generate_series(1, :many) AS n;
@@ -89,7 +89,7 @@ def test_one_bad_row_at_the_end_refuses_the_whole_file_before_anything_is_planne
 def test_a_limit_counts_the_whole_file(crowdops, scene, file):
     with transaction() as session:
         budget.set_limit(session, session.get_one(Requester, scene.account), Scope.ACCOUNT, 70 * MANY, "GBP")
-    assert "and GBP 3,500.00 more is asked for. Nothing was planned" in crowdops("bonus", "pay", file(), code=2)
+    assert "and GBP 1,750.00 more is asked for. Nothing was planned" in crowdops("bonus", "pay", file(), code=2)
     assert scene.operations("bonus") == []
 
 
