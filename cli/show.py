@@ -27,7 +27,7 @@ def opening(vendor: Stage, units: int, seed: int, faults: float, *, as_json: boo
         console.say(f"A simulated Prolific with a seeded crowd (seed {seed}) is at {vendor.url}")
         console.say(f"It spoils {faults:.0%} of the calls: before and after the effect, by errors, delays and silence.")
         if faults:
-            console.say("The first payment of bonuses is lost on its way in any case: that is for a person to find out.")
+            console.say("The first payment of bonuses is lost on its way in any case; a person finds that out.")
         console.say("Its people get their data, and hand in their answers, at our own web process.")
     else:
         console.say(f"The vendor is {vendor.url}")

@@ -101,7 +101,7 @@ def _panel(url: str, page: str) -> dict[str, Any]:
 
 
 def _spoil_a_payment(url: str) -> None:
-    """Let the first payment of bonuses be lost on its way: nothing that can be read later tells that from a slow one."""
+    """Let the first payment of bonuses be lost on its way, which nothing that can be read tells from a slow one."""
     fault = json.dumps({"next": {"endpoint": PAY, "kind": "drop_before"}}).encode()
     with urllib.request.urlopen(f"{url}/simulator/faults", fault, timeout=10):  # noqa: S310 - our own server
         pass

@@ -21,6 +21,7 @@ from providers.prolific.simulator import group as vendor
 from providers.prolific.simulator.identity import identifier
 from tasks import claims, dispatch, engine, execute, handin, reconcile, runs, sweep
 from tasks.resolve import resolve
+from tests.integration import saved
 
 DRAFT, LAUNCH, BULK = "POST studies/", "PATCH studies/{id}/", "POST submissions/bulk-approve/"
 STUDY_MOVE, DECISION = "POST studies/{id}/transition/", "POST submissions/{id}/transition/"
@@ -100,11 +101,15 @@ class Scene:
 
     def live(self, units=2, name="run", **changes):
         """A run whose study recruits and whose units are launched."""
-        run = self.plan(units, name, **changes)
-        self.hasten(run)
-        self.settle()
-        self.simulator.advance(3)
-        return run
+
+        def make():
+            run = self.plan(units, name, **changes)
+            self.hasten(run)
+            self.settle()
+            self.simulator.advance(3)
+            return run
+
+        return saved.once(self, (units, name, changes), make)
 
     def approve(self, run, *submissions):
         """Plan the approval of some submissions, or of all that are complete."""
