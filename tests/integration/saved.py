@@ -28,14 +28,14 @@ _made: dict[str, "Saved"] = {}
 
 @dataclass
 class Saved:
-    """What is put back: copies of tables, named after a number; the vendor's memory and clock; the moment."""
+    """What is put back: copies of tables, named after a number; the vendor's memory and plans; the moment."""
 
     number: int
     tables: list[str]
-    vendor: dict[str, Any]
-    virtual: tuple[Any, float]
-    totals: dict[str, dict[str, int]]
     moment: Any
+    state: Any
+    """Whose memory it is: copies speak of whom they are given to."""
+    vendor: tuple[Any, ...]
     value: Any
 
 
@@ -52,8 +52,14 @@ def once(scene: Any, asked: object, make: Callable[[], Any]) -> Any:
 
 
 def _is_still(simulator: Any) -> bool:
-    """Whether nothing happens at the vendor by itself: what it plans to do cannot be copied."""
-    return simulator.options.speed == 0 and not simulator.clock._due  # noqa: SLF001 - the simulator needs no such question
+    """Whether nothing happens at the vendor by itself but what its memory knows of."""
+    acting = [getattr(getattr(one, "func", None), "__self__", simulator.state) for _, _, one in _due(simulator)]
+    return simulator.options.speed == 0 and all(one is simulator.state for one in acting)
+
+
+def _due(simulator: Any) -> list[Any]:
+    due: list[Any] = simulator.clock._due  # noqa: SLF001 - nobody else has to know what the vendor plans
+    return due
 
 
 def _beginning(scene: Any, asked: object) -> str:
@@ -63,8 +69,8 @@ def _beginning(scene: Any, asked: object) -> str:
     with transaction() as session:
         rows = sorted(map(tuple, session.connection().exec_driver_sql(ROWS)))
     settings = sorted((name, value) for name, value in named.items() if name not in ELSEWHERE)
-    faults = (simulator.faults.shown(), simulator.totals)
-    return repr((asked, scene.account, settings, rows, _memory(simulator.state), simulator.options, faults))
+    vendor = (_memory(simulator.state), simulator.options, simulator.faults.shown(), simulator.totals)
+    return repr((asked, scene.account, settings, rows, vendor, simulator.clock.seconds()))
 
 
 def _memory(state: Any) -> dict[str, Any]:
@@ -72,7 +78,7 @@ def _memory(state: Any) -> dict[str, Any]:
 
 
 def _save(scene: Any, value: Any) -> Saved:
-    number, clock = len(_made), scene.simulator.clock
+    number, simulator = len(_made), scene.simulator
     with transaction() as session:
         run = session.connection().exec_driver_sql
         tables = [name for name in NAMES if run(f"SELECT EXISTS (SELECT FROM {name})").scalar()]
@@ -80,8 +86,9 @@ def _save(scene: Any, value: Any) -> Saved:
         for name in tables:
             run(f"CREATE TABLE saved.{name}_{number} AS TABLE {name}")
         moment = run("SELECT crowdops_now()").scalar()
-    memory, totals = deepcopy(_memory(scene.simulator.state)), deepcopy(scene.simulator.totals)
-    return Saved(number, tables, memory, (clock.start, clock.seconds()), totals, moment, value)
+    state, clock = simulator.state, simulator.clock
+    held = (_memory(state), _due(simulator), simulator.totals, clock.start, clock.seconds())
+    return Saved(number, tables, moment, state, deepcopy(held, {id(state): state}), value)
 
 
 def _put_back(scene: Any, saved: Saved) -> Any:
@@ -93,8 +100,12 @@ def _put_back(scene: Any, saved: Saved) -> Any:
         session.connection().exec_driver_sql("; ".join(steps))
     simulator = scene.simulator
     with simulator.state.turn():
-        vars(simulator.state).update(deepcopy(saved.vendor))
-        simulator.totals.update(deepcopy(saved.totals))
-        simulator.clock.start, seconds = saved.virtual
+        memory, due, totals, start, seconds = deepcopy(saved.vendor, {id(saved.state): simulator.state})
+        vars(simulator.state).update(memory)
+        simulator.totals.update(totals)
+        _due(simulator).clear()
+        simulator.clock.start = start
         simulator.clock.advance(seconds - simulator.clock.seconds())
-    return saved.value
+        for moment, _, action in sorted(due, key=lambda one: one[:2]):
+            simulator.clock.after(moment - seconds, action)
+    return deepcopy(saved.value)

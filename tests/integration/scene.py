@@ -109,7 +109,7 @@ class Scene:
             self.simulator.advance(3)
             return run
 
-        return saved.once(self, (units, name, changes), make)
+        return saved.once(self, ("live", units, name, changes), make)
 
     def approve(self, run, *submissions):
         """Plan the approval of some submissions, or of all that are complete."""
@@ -134,9 +134,13 @@ class Scene:
 
     def completed(self, run, how_many=1):
         """The same, and we know of it."""
-        submissions = self.hand_in(run, how_many)
-        self.reconcile(run)
-        return submissions
+
+        def make():
+            submissions = self.hand_in(run, how_many)
+            self.reconcile(run)
+            return submissions
+
+        return saved.once(self, ("completed", run, how_many), make)
 
     # --- the fleet ----------------------------------------------------------------------------------------------
 

@@ -16,6 +16,7 @@ from models.settings import settings
 from models.status import IllegalMoveError
 from tasks import claims, decide, engine
 from tasks.decide import Decision
+from tests.integration import saved
 from tests.integration.scene import BULK
 
 SET_UP, PAY, READ = "POST submissions/bonus-payments/", "POST bulk-bonus-payments/{id}/pay/", "GET submissions/{id}/"
@@ -26,11 +27,15 @@ QUIET = 40
 @pytest.fixture
 def run(scene):
     """A run of three units, handed in and approved."""
-    made = scene.live(3, quoted_minor=504, quoted_places=3)
-    scene.completed(made, 3)
-    scene.approve(made)
-    scene.settle()
-    return made
+
+    def make():
+        made = scene.live(3, quoted_minor=504, quoted_places=3)
+        scene.completed(made, 3)
+        scene.approve(made)
+        scene.settle()
+        return made
+
+    return saved.once(scene, "three approved", make)
 
 
 @pytest.fixture

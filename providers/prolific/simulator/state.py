@@ -5,6 +5,7 @@ Participants' moves come in by the helpers here; the researcher's calls come in 
 
 from bisect import insort
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from providers.prolific.simulator.bonus import Batch
@@ -91,8 +92,11 @@ class State(Memory):
                 self.on_review(submission)
 
     def _unless_moved(self, submission: Submission, seconds: float, end: str) -> None:
-        status = submission.status
-        self.clock.after(seconds, lambda: self.move(submission, end) if submission.status == status else None)
+        self.clock.after(seconds, partial(self._move_from, submission.status, submission, end))
+
+    def _move_from(self, status: str, submission: Submission, end: str) -> None:
+        if submission.status == status:
+            self.move(submission, end)
 
     def settle(self, study: Study) -> None:
         """Close a study whose places are all taken and where nobody works; tell the crowd of free places."""
