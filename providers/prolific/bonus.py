@@ -46,8 +46,17 @@ def pay(client: Client, study: str, requests: Sequence[Request]) -> Sequence[Out
     return [Accepted({"batch": batch.id, "fee_minor": share}) for share in shares]
 
 
+def _refuse_other_money(client: Client, requests: Sequence[Request]) -> None:
+    """The amounts that go out name no currency: the workspace's own is meant."""
+    theirs = client.balance(requests[0].facts["workspace"]).currency
+    for ours in {request.currency for request in requests} - {theirs}:
+        raise RejectedError(f"The workspace pays in {theirs}, but the bonus is in {ours}; nothing was sent.")
+
+
 def _set_up(client: Client, study: str, requests: Sequence[Request], due: int) -> Batch:
-    batch = client.set_up_bonuses(study, _rows(requests))
+    rows = _rows(requests)
+    _refuse_other_money(client, requests)
+    batch = client.set_up_bonuses(study, rows)
     if refusal := evidence.objection(batch, study, due):
         raise refusal
     return batch

@@ -10,15 +10,19 @@ from providers.errors import AccountError, NotSentError, RejectedError, Throttle
 from providers.prolific import bonus, calls
 from providers.prolific.provider import ProlificProvider
 from providers.prolific.simulator.bonuses import PAY_SECONDS
+from providers.prolific.simulator.identity import identifier
+from providers.prolific.simulator.simulator import Options
 from tests.contract.vendor import one, request, vendor
 
 SET_UP, PAY, SHOW = "POST submissions/bonus-payments/", "POST bulk-bonus-payments/{id}/pay/", "GET submissions/{id}/"
 STUDY, SUBMISSION, BATCH = "5" * 24, "a" * 24, "b" * 24
+WORKSPACE = identifier(Options().seed, "workspace")
+BALANCE = {"total_balance": 1000, "available_balance": 1000, "currency_code": "GBP"}
 
 
 def wish(submission, amount=150, study=STUDY, currency="GBP", **more):
     """A bonus to be paid, before its snapshot."""
-    asked = request("bonus", submission, {"reason": "Careful work."}, study_id=study)
+    asked = request("bonus", submission, {"reason": "Careful work."}, study_id=study, workspace=WORKSPACE)
     return replace(asked, amount_minor=amount, currency=currency, **more)
 
 
@@ -62,7 +66,7 @@ def payments(api, asked):
 
 def answering(**batch):
     """A vendor that sets this batch up, and pays it if asked; yields a client."""
-    paid = {f"bulk-bonus-payments/{BATCH}/pay/": "Paid."}
+    paid = {f"bulk-bonus-payments/{BATCH}/pay/": "Paid.", f"workspaces/{WORKSPACE}/balance/": BALANCE}
     return vendor({"submissions/bonus-payments/": {"id": BATCH, "study": STUDY, "total_amount": 210} | batch} | paid)
 
 
@@ -112,6 +116,14 @@ def test_a_sum_that_prolific_would_take_for_another_is_not_sent(api, client, amo
         send(client, [wish(SUBMISSION, amount, STUDY, currency)])
     assert caught.value.harmless
     assert api.simulator.total_calls() == before
+
+
+def test_a_bonus_in_another_currency_than_the_workspaces_is_not_set_up(api, client, wanted):
+    in_dollars = [replace(asked, currency="USD") for asked in wanted]
+    with pytest.raises(RejectedError, match="pays in GBP, but the bonus is in USD; nothing was sent") as caught:
+        send(client, in_dollars)
+    assert caught.value.harmless
+    assert api.simulator.totals.get(SET_UP) is None
 
 
 def test_a_run_without_a_study_pays_nothing(client):

@@ -20,6 +20,7 @@ from tests.integration import saved
 from tests.integration.scene import BULK
 
 SET_UP, PAY, READ = "POST submissions/bonus-payments/", "POST bulk-bonus-payments/{id}/pay/", "GET submissions/{id}/"
+CURRENCY = "GET workspaces/{workspace_id}/balance/"
 QUIET = 40
 """Turns after which nothing moves any more but a person."""
 
@@ -122,7 +123,7 @@ def test_a_second_one_is_not_sent_while_the_first_is_in_doubt(scene, pay):
 
 
 @pytest.mark.parametrize("fault", ["429", "500_before", "500_after", "drop_before", "drop_after"])
-@pytest.mark.parametrize("endpoint", [SET_UP, READ])
+@pytest.mark.parametrize("endpoint", [CURRENCY, SET_UP, READ])
 def test_what_goes_wrong_around_the_payment_delays_it(scene, pay, endpoint, fault):
     operations = pay(50, 75)
     scene.fault(endpoint, fault)

@@ -5,13 +5,13 @@ import pytest
 from models.operation import State
 from models.settings import settings
 from providers.prolific.simulator.garbage import GARBAGE
-from tests.integration.test_bonus import PAY, READ, SET_UP, paid, pay, planned, rest, run
+from tests.integration.test_bonus import CURRENCY, PAY, READ, SET_UP, paid, pay, planned, rest, run
 
 __all__ = ["pay", "run"]
 
 
 @pytest.mark.parametrize("fault", GARBAGE)
-@pytest.mark.parametrize("endpoint", [SET_UP, READ])
+@pytest.mark.parametrize("endpoint", [CURRENCY, SET_UP, READ])
 def test_nonsense_around_the_payment_delays_it(scene, pay, endpoint, fault):
     operations = pay(50, 75)
     scene.fault(endpoint, fault)
