@@ -34,9 +34,16 @@ if "TMPDIR" not in os.environ and os.access(MEMORY, os.W_OK) and shutil.disk_usa
     os.environ["TMPDIR"] = tempfile.tempdir = str(MEMORY)
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Those that take longest begin first, so that no core is idle while the last of them ends."""
+    """Those that take longest begin first, so that no core is idle while the last of them ends.
+
+    What shares a fleet stays together, because an idle one works too; and otherwise the tests of a file.
+    """
     items.sort(key=lambda item: "smoke" not in item.path.parts)
+    for item in items:
+        group = "fleet" if "fleet" in item.fixturenames else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(group))
 
 
 def pytest_collection_finish():
