@@ -155,17 +155,24 @@ def _accept(run_id: UUID, most: int | None = None) -> int:
 
 
 def _thank(play: Play, seen: Snapshot) -> None:
-    """Pay bonuses once half of the work is approved; and the same again, as who lost a worker meanwhile may do."""
-    if play.thanks is None or play.thanks.again is not None or seen.approved < ceil(play.units * THANK_AT):
+    """Pay bonuses once half of the work is approved; and the same again, as who lost a worker meanwhile may do.
+
+    One is paid by hand before all the others, because the first is lost on its way.
+    """
+    thanks = play.thanks
+    if thanks is None or thanks.again is not None or seen.approved < ceil(play.units * THANK_AT):
         return
-    if not play.thanks.planned:
+    states = seen.operations.get(bonus.KIND, {})
+    out = sum(states.values()) - states.get(State.PLANNED, 0)
+    if thanks.planned:
+        if out >= min(2, thanks.planned):
+            _kill(play)
+            play.tell(thanks.pay_again())
+    elif out or not thanks.by_hand:
         try:
-            play.tell(play.thanks.pay(play.whole))
+            play.tell(thanks.pay() if thanks.by_hand else thanks.pay_one(play.whole))
         except FailedError as error:
             play.tell(str(error))
-    elif seen.operations.get(bonus.KIND, {}).keys() - {State.PLANNED}:
-        _kill(play)
-        play.tell(play.thanks.pay_again())
 
 
 def _kill(play: Play) -> None:

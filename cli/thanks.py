@@ -1,7 +1,7 @@
 """The demonstration's bonuses: a run goes in, a file of whom to thank and the operations that it leads to come out."""
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import cycle
@@ -32,25 +32,39 @@ class Thanks:
     """The file, and what came of paying it."""
 
     file: Path
+    by_hand: bool = False
+    """Whether the first in it was thanked before all the others."""
     planned: int = 0
-    """Operations that it led to."""
+    """Operations that it led to, the first one's included."""
     again: int | None = None
     """How many more it led to when it was paid a second time; None before that."""
 
-    def pay(self, run_id: UUID) -> str:
-        """Write the file for half of the people whose work is approved, and pay it as `crowdops bonus pay` does.
+    def pay_one(self, run_id: UUID) -> str:
+        """Write the file for half of those whose work is approved, and thank the first as `bonus pay --agent` does.
 
         Returns what was done, in words.
 
         Raises:
             FailedError: the vendor does not answer; nothing is planned, and it may be tried again.
         """
-        _write(run_id, self.file)
+        agents = _approved(run_id)
+        _write(agents, self.file)
+        words = {"amount": str(SUMS[0]), "reason": REASON, "key": KEY}
+        bonuses.pay(Asked(None, [str(agents[0])], None, words))
+        self.by_hand = True
+        return f"Planned a bonus for agent {agents[0]}, who is the first in {self.file} as well."
+
+    def pay(self) -> str:
+        """Pay the file as `crowdops bonus pay` does; what was done, in words.
+
+        Raises:
+            FailedError: the vendor does not answer; nothing is planned, and it may be tried again.
+        """
         planned, costs = bonuses.pay(_asked(self.file))
-        self.planned = len(planned.fresh)
+        self.planned = len(planned.fresh) + len(planned.there)
         amount, fees = (money.shown(sum_, planned.currency) for sum_ in (planned.amount_minor, costs.fee_minor))
-        many = console.counted(self.planned, "bonus")
-        return f"Planned {many} from {self.file}: {amount} for workers and about {fees} of fees on top."
+        many = console.counted(len(planned.fresh), "bonus")
+        return f"Planned {many} more from {self.file}: {amount} for workers and about {fees} of fees on top."
 
     def pay_again(self) -> str:
         """Pay the very same file once more, which must add nothing; what came of it, in words."""
@@ -80,11 +94,14 @@ def _asked(file: Path) -> Asked:
     return Asked(None, [], file, {"amount": None, "reason": None, "key": DEFAULT_KEY})
 
 
-def _write(run_id: UUID, file: Path) -> None:
+def _approved(run_id: UUID) -> Sequence[UUID]:
     """Every other agent whose work is approved, by whomever."""
     with transaction() as session:
         approved = select(Agent.id).where(Agent.task_run_id == run_id, Agent.status == AgentStatus.APPROVED)
-        agents = session.scalars(approved.order_by(Agent.id)).all()[::2]
+        return session.scalars(approved.order_by(Agent.id)).all()[::2]
+
+
+def _write(agents: Sequence[UUID], file: Path) -> None:
     with file.open("w", newline="") as stream:
         rows = csv.writer(stream)
         rows.writerow(COLUMNS)

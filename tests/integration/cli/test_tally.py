@@ -53,7 +53,8 @@ def lines(made):
 
 
 def test_pay_and_bonuses_agree_to_the_minor_unit_whoever_approved(scene, run, played, file):
-    file.pay(run)
+    file.pay_one(run)
+    file.pay()
     file.pay_again()
     rest(scene)
     made = report.report([run], played, [], file)
@@ -91,13 +92,15 @@ def test_money_that_is_still_open_is_a_problem(scene, run, played):
 
 
 def test_a_file_that_is_not_paid_a_second_time_is_a_problem(scene, run, played, file):
-    file.pay(run)
+    file.pay_one(run)
+    file.pay()
     rest(scene)
     assert any("only 2 were planned, once" in line for line in report.report([run], played, [], file).problems)
 
 
 def test_half_of_the_people_are_thanked_and_what_that_costs_is_within_what_is_foreseen(run, file):
-    file.pay(run)
+    file.pay_one(run)
+    file.pay()
     with file.file.open(newline="") as stream:
         rows = list(csv.DictReader(stream))
     assert [row["amount"] for row in rows] == ["0.15", "0.25"]
