@@ -63,8 +63,8 @@ class Thanks:
         planned, costs = bonuses.pay(_asked(self.file))
         self.planned = len(planned.fresh) + len(planned.there)
         amount, fees = (money.shown(sum_, planned.currency) for sum_ in (planned.amount_minor, costs.fee_minor))
-        many = console.counted(len(planned.fresh), "bonus")
-        return f"Planned {many} more from {self.file}: {amount} for workers and about {fees} of fees on top."
+        many = console.counted(len(planned.fresh), "more bonus")
+        return f"Planned {many} from {self.file}: {amount} for workers and about {fees} of fees on top."
 
     def pay_again(self) -> str:
         """Pay the very same file once more, which must add nothing; what came of it, in words."""
