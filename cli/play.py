@@ -168,7 +168,8 @@ def _thank(play: Play, seen: Snapshot) -> None:
         if out >= min(2, thanks.planned):
             _kill(play)
             play.tell(thanks.pay_again())
-    elif out or not thanks.by_hand:
+    # One that is being sent may still be put off, and then be paid with all the others.
+    elif out > states.get(State.SENDING, 0) or not thanks.by_hand:
         try:
             play.tell(thanks.pay() if thanks.by_hand else thanks.pay_one(play.whole))
         except FailedError as error:

@@ -88,8 +88,9 @@ def learn(account: UUID, outcome: AttemptOutcome, detail: str | None) -> None:
         return pause(account, detail or "the vendor refused the credential", None)
     values: dict[str, object] = {"failures": Requester.failures + 1 if outcome in _FAILED else 0}
     if outcome is AttemptOutcome.THROTTLED:
-        slower = func.greatest(SLOWEST, Requester.rate * SLOWER)
-        values |= {"rate": slower, "tokens": func.least(0, _level()), "tokens_at": now()}
+        # What is owed shrinks with the rate, so that whoever was promised a token waits no longer for it.
+        slower, owed = func.greatest(SLOWEST, Requester.rate * SLOWER), func.least(0, _level()) * SLOWER
+        values |= {"rate": slower, "tokens": owed, "tokens_at": now()}
     elif outcome in _WELL:
         values["rate"] = func.least(FASTEST, Requester.rate + FASTER)
     with transaction() as session:

@@ -48,7 +48,10 @@ def pay(client: Client, study: str, requests: Sequence[Request]) -> Sequence[Out
 
 def _refuse_other_money(client: Client, requests: Sequence[Request]) -> None:
     """The amounts that go out name no currency: the workspace's own is meant."""
-    theirs = client.balance(requests[0].facts["workspace"]).currency
+    try:
+        theirs = client.balance(requests[0].facts["workspace"]).currency
+    except RejectedError as error:
+        raise NotSentError(f"the workspace's currency cannot be read, so nothing was sent: {error}") from None
     for ours in {request.currency for request in requests} - {theirs}:
         raise RejectedError(f"The workspace pays in {theirs}, but the bonus is in {ours}; nothing was sent.")
 

@@ -126,6 +126,13 @@ def test_a_bonus_in_another_currency_than_the_workspaces_is_not_set_up(api, clie
     assert api.simulator.totals.get(SET_UP) is None
 
 
+def test_a_workspace_that_cannot_be_read_is_no_refusal_of_a_bonus(api, client, wanted):
+    gone = [replace(asked, facts={**asked.facts, "workspace": "f" * 24}) for asked in wanted]
+    with pytest.raises(NotSentError, match="currency cannot be read, so nothing was sent"):
+        send(client, gone)
+    assert api.simulator.totals.get(SET_UP) is None
+
+
 def test_a_run_without_a_study_pays_nothing(client):
     with pytest.raises(NotSentError):
         send(client, [request("bonus", SUBMISSION)])

@@ -8,6 +8,8 @@ import os
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
+from functools import partial
+from hashlib import sha256
 from typing import Any
 
 from models.base import Base
@@ -53,8 +55,10 @@ def once(scene: Any, asked: object, make: Callable[[], Any]) -> Any:
 
 def _is_still(simulator: Any) -> bool:
     """Whether nothing happens at the vendor by itself but what its memory knows of."""
-    acting = [getattr(getattr(one, "func", None), "__self__", simulator.state) for _, _, one in _due(simulator)]
-    return simulator.options.speed == 0 and all(one is simulator.state for one in acting)
+    acting = [one for _, _, one in _due(simulator)]
+    whose = [getattr(one.func, "__self__", simulator.state) for one in acting if isinstance(one, partial)]
+    known = len(whose) == len(acting) and all(one is simulator.state for one in whose)
+    return bool(simulator.options.speed == 0 and known)
 
 
 def _due(simulator: Any) -> list[Any]:
@@ -70,7 +74,9 @@ def _beginning(scene: Any, asked: object) -> str:
         rows = sorted(map(tuple, session.connection().exec_driver_sql(ROWS)))
     settings = sorted((name, value) for name, value in named.items() if name not in ELSEWHERE)
     vendor = (_memory(simulator.state), simulator.options, simulator.faults.shown(), simulator.totals)
-    return repr((asked, scene.account, settings, rows, vendor, simulator.clock.seconds()))
+    due = sorted(moment for moment, _, _ in _due(simulator))
+    everything = repr((asked, scene.account, settings, rows, vendor, due, simulator.clock.seconds()))
+    return sha256(everything.encode()).hexdigest()
 
 
 def _memory(state: Any) -> dict[str, Any]:
@@ -94,7 +100,8 @@ def _save(scene: Any, value: Any) -> Saved:
 def _put_back(scene: Any, saved: Saved) -> Any:
     # No foreign key is looked at, so the order does not matter.
     steps = ["SET LOCAL session_replication_role = replica"]
-    steps += [f"DELETE FROM {name}; INSERT INTO {name} TABLE saved.{name}_{saved.number}" for name in saved.tables]
+    steps += [f"DELETE FROM {name}" for name in NAMES]
+    steps += [f"INSERT INTO {name} TABLE saved.{name}_{saved.number}" for name in saved.tables]
     steps += [f"UPDATE clock SET ahead = ahead + (timestamptz '{saved.moment.isoformat()}' - crowdops_now())"]
     with transaction() as session:
         session.connection().exec_driver_sql("; ".join(steps))
