@@ -14,6 +14,7 @@ from uuid import UUID
 from sqlalchemy import func, select
 
 from models.agent import Agent
+from models.clock import stopwatch
 from models.session import transaction
 from models.status import UNIT_OF_AGENT, AgentStatus
 from providers.contract import TOTAL, CrowdProvider, Observation
@@ -64,11 +65,13 @@ def _turn(account: UUID) -> Iterator[None]:
 
 
 def _await_turn(account: UUID) -> None:
-    """Go before the fleet's operations, which nobody waits for at a page."""
-    wait = pacing.reserve(account, TURN)
-    if wait is None:
-        raise BusyError("Many others are being served at the moment. Please try again in a few seconds.")
-    sleep(wait)
+    until = stopwatch() + TURN
+    granted, wait = pacing.take(account, 1)
+    while not granted:
+        if stopwatch() + wait > until:
+            raise BusyError("Many others are being served at the moment. Please try again in a few seconds.")
+        sleep(wait)
+        granted, wait = pacing.take(account, 1)
 
 
 def unseen(

@@ -3,11 +3,10 @@
 Requests are granted before a claim; what vendors answer makes the rate smaller or larger, or pauses the account.
 """
 
-from math import floor
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, and_, exists, func, or_, select, update
-from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
+from sqlalchemy.orm import InstrumentedAttribute, aliased
 
 from models.attempt import AttemptOutcome
 from models.clock import after, now
@@ -33,7 +32,7 @@ def is_open(account: ColumnElement[UUID] | InstrumentedAttribute[UUID]) -> Colum
 
 
 def _level() -> ColumnElement[float]:
-    """Tokens in the bucket now, or its debt; it holds one second's worth, and never less than one.
+    """Tokens in the bucket now; it holds one second's worth, and never less than one.
 
     A clock that is set back takes none away.
     """
@@ -44,42 +43,15 @@ def _level() -> ColumnElement[float]:
 def take(account: UUID, wanted: int) -> tuple[int, float]:
     """Ask for up to `wanted` requests; returns how many are granted, and the seconds until there is one more."""
     with transaction() as session:
-        level, rate = _bucket(session, account)
-        count = max(0, min(floor(level), wanted))
+        granted = func.floor(func.least(_level(), float(wanted)))
+        row = session.execute(
+            select(granted, _level(), Requester.rate).where(Requester.id == account).with_for_update(key_share=True)
+        ).one()
+        count, level, rate = int(row[0]), float(row[1]), float(row[2])
         if count:
-            _spend(session, account, level - count)
-    return count, _until_one(level - count, rate)
-
-
-def reserve(account: UUID, most: float) -> float | None:
-    """Take one request's token ahead of everybody who asks later; returns the seconds until it is there.
-
-    The bucket is in debt meanwhile, so whoever cannot wait long is never starved by who can. None, and nothing is
-    taken, if it would last longer than `most` seconds.
-    """
-    with transaction() as session:
-        level, rate = _bucket(session, account)
-        wait = _until_one(level, rate)
-        if wait > most:
-            return None
-        _spend(session, account, level - 1)
-    return wait
-
-
-def _bucket(session: Session, account: UUID) -> tuple[float, float]:
-    """The level and the rate of an account's bucket, which nobody else changes until the transaction ends."""
-    row = select(_level(), Requester.rate).where(Requester.id == account).with_for_update(key_share=True)
-    level, rate = session.execute(row).one()
-    return float(level), float(rate)
-
-
-def _spend(session: Session, account: UUID, left: float) -> None:
-    session.execute(update(Requester).where(Requester.id == account).values(tokens=left, tokens_at=now()))
-
-
-def _until_one(level: float, rate: float) -> float:
-    """Seconds until there is a whole token."""
-    return max(0.0, (1 - level) / rate)
+            spent = update(Requester).where(Requester.id == account)
+            session.execute(spent.values(tokens=level - count, tokens_at=now()))
+    return count, max(0.0, (1 - (level - count)) / rate)
 
 
 def learn(account: UUID, outcome: AttemptOutcome, detail: str | None) -> None:
@@ -88,9 +60,7 @@ def learn(account: UUID, outcome: AttemptOutcome, detail: str | None) -> None:
         return pause(account, detail or "the vendor refused the credential", None)
     values: dict[str, object] = {"failures": Requester.failures + 1 if outcome in _FAILED else 0}
     if outcome is AttemptOutcome.THROTTLED:
-        # What is owed shrinks with the rate, so that whoever was promised a token waits no longer for it.
-        slower, owed = func.greatest(SLOWEST, Requester.rate * SLOWER), func.least(0, _level()) * SLOWER
-        values |= {"rate": slower, "tokens": owed, "tokens_at": now()}
+        values |= {"rate": func.greatest(SLOWEST, Requester.rate * SLOWER), "tokens": 0, "tokens_at": now()}
     elif outcome in _WELL:
         values["rate"] = func.least(FASTEST, Requester.rate + FASTER)
     with transaction() as session:

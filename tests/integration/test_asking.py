@@ -127,15 +127,6 @@ def test_what_is_asked_goes_at_the_accounts_pace(scene, run, worker, monkeypatch
     assert scene.get(Requester, scene.account).tokens < 1
 
 
-def test_who_waits_at_the_page_goes_before_what_the_fleet_has_to_send(scene, run, worker):
-    bucket(scene, rate=2.0, tokens=0.0)
-    with ThreadPoolExecutor(2) as pool:
-        coming = pool.submit(arrive, run, *worker())
-        while not coming.done():
-            pacing.take(scene.account, 1)
-    assert coming.result().data
-
-
 def test_a_throttled_look_makes_the_accounts_pace_smaller(scene, run, worker):
     before = scene.get(Requester, scene.account).rate
     scene.fault(READ, "429")

@@ -59,33 +59,6 @@ def test_takers_at_once_never_get_more_than_there_is(scene, bucket):
     assert granted == 1
 
 
-def test_a_token_that_somebody_reserved_goes_to_nobody_else(scene, bucket):
-    bucket(rate=0.5, tokens=0.0)
-    assert pacing.reserve(scene.account, 2.5) == pytest.approx(2, abs=0.2)
-    scene.later(2)
-    assert pacing.take(scene.account, 5)[0] == 0
-    scene.later(2)
-    assert pacing.take(scene.account, 5)[0] == 1
-
-
-def test_nobody_reserves_further_ahead_than_they_can_wait(scene, bucket):
-    bucket(rate=1.0, tokens=0.0)
-    assert [pacing.reserve(scene.account, 2.5) is not None for _ in range(4)] == [True, True, False, False]
-    granted, wait = pacing.take(scene.account, 1)
-    assert granted == 0
-    assert wait == pytest.approx(3, abs=0.2)
-
-
-def test_what_is_reserved_stays_so_and_lasts_no_longer_however_often_the_account_is_throttled(scene, bucket):
-    bucket(rate=10.0, tokens=0.0)
-    while pacing.reserve(scene.account, 2.0) is not None:
-        pass
-    for _ in range(12):
-        pacing.learn(scene.account, AttemptOutcome.THROTTLED, None)
-    slow = rate(scene)
-    assert 1.5 < pacing.take(scene.account, 1)[1] - 1 / slow <= 2
-
-
 def test_throttling_makes_the_rate_smaller_and_empties_the_bucket(scene, bucket):
     bucket(rate=0.5, tokens=1.0)
     pacing.learn(scene.account, AttemptOutcome.THROTTLED, None)
