@@ -59,7 +59,7 @@ def test_the_demonstration_kills_workers_and_every_unit_is_explained_and_every_p
     assert report["answers"] == report["people"]["approved"] + report["people"]["rejected"]
     assert report["thanks"]["planned"] == report["ours"]["bonus"] > 5
     assert report["thanks"]["added_again"] == 0
-    assert any("1 bonus operation needed" in line and line.endswith("decided: retry") for line in report["summed"])
+    assert any("bonus operation" in line and line.endswith("decided: retry") for line in report["summed"])
     money = {line["purpose"]: line for line in report["money"]["lines"]}
     for line in money.values():
         assert line["settled_minor"] == line["theirs_minor"] > 0
