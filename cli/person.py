@@ -39,7 +39,7 @@ class Decided:
     kind: str
     operation: UUID
     why: str
-    faults: list[str]
+    faults: list[AttemptOutcome]
 
     @property
     def told(self) -> str:
@@ -108,4 +108,4 @@ def _told(session: Session, row: Operation, decision: Decision) -> Decided:
     faults = [outcome for outcome in outcomes if outcome is not None and outcome not in GOOD]
     why = "; ".join(dict.fromkeys(OUTCOMES[fault] for fault in faults)) or "no request of it went wrong"
     told = f"{row.reason}. When it was sent: {why}. The operator looked at the vendor and decided: {decision}"
-    return Decided(row.kind, row.id, told, [str(fault) for fault in faults])
+    return Decided(row.kind, row.id, told, faults)

@@ -169,9 +169,9 @@ def _thank(play: Play, seen: Snapshot) -> None:
             _kill(play)
             play.tell(thanks.pay_again())
     # One that is being sent may still be put off, and then be paid with all the others.
-    elif out > states.get(State.SENDING, 0) or not thanks.by_hand:
+    elif out > states.get(State.SENDING, 0) or not states:
         try:
-            play.tell(thanks.pay() if thanks.by_hand else thanks.pay_one(play.whole))
+            play.tell(thanks.pay() if states else thanks.pay_one(play.whole))
         except FailedError as error:
             play.tell(str(error))
 

@@ -32,8 +32,6 @@ class Thanks:
     """The file, and what came of paying it."""
 
     file: Path
-    by_hand: bool = False
-    """Whether the first in it was thanked before all the others."""
     planned: int = 0
     """Operations that it led to, the first one's included."""
     again: int | None = None
@@ -51,7 +49,6 @@ class Thanks:
         _write(agents, self.file)
         words = {"amount": str(SUMS[0]), "reason": REASON, "key": KEY}
         bonuses.pay(Asked(None, [str(agents[0])], None, words))
-        self.by_hand = True
         return f"Planned a bonus for agent {agents[0]}, who is the first in {self.file} as well."
 
     def pay(self) -> str:

@@ -283,18 +283,6 @@ def test_reads_stop_when_a_third_of_the_time_is_gone_and_the_others_come_next_ti
     assert api.simulator.totals[SHOW]["calls"] == 4
 
 
-@pytest.mark.parametrize("shown", [[1.5], ["150"], [None], [True], [-150], "150", None, {"150": 1}])
-def test_payments_in_another_shape_than_minor_units_are_unknown(shown):
-    answer = {"id": SUBMISSION, "bonus_payments": shown}
-    with vendor({f"submissions/{SUBMISSION}/": answer}) as client, pytest.raises(UnknownError):
-        client.bonus_payments(SUBMISSION)
-
-
-def test_payments_that_are_left_out_are_not_none():
-    with vendor({f"submissions/{SUBMISSION}/": {"id": SUBMISSION}}) as client, pytest.raises(UnknownError):
-        client.bonus_payments(SUBMISSION)
-
-
 def test_the_provider_takes_the_snapshots_of_its_bonuses(api, wanted, monkeypatch):
     monkeypatch.setenv("CROWDOPS_PROLIFIC_URL", api.simulator.url)
     settings.cache_clear()

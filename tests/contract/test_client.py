@@ -202,3 +202,15 @@ def test_words_that_decide_nothing_stay_unknown():
         assert type(one(calls.send(client, "approve", approvals([ID])))) is UnknownError
         assert type(one(calls.find(client, "approve", approvals([ID])))) is UnknownError
         assert type(one(calls.find(client, "publish", [request("publish", study_id=ID)]))) is UnknownError
+
+
+@pytest.mark.parametrize("shown", [[1.5], ["150"], [None], [True], [-150], "150", None, {"150": 1}])
+def test_payments_in_another_shape_than_minor_units_are_unknown(shown):
+    answer = {"id": ID, "bonus_payments": shown}
+    with vendor({f"submissions/{ID}/": answer}) as client, pytest.raises(UnknownError):
+        client.bonus_payments(ID)
+
+
+def test_payments_that_are_left_out_are_not_none():
+    with vendor({f"submissions/{ID}/": {"id": ID}}) as client, pytest.raises(UnknownError):
+        client.bonus_payments(ID)

@@ -45,7 +45,7 @@ def demo(temporary_home):
 
 @pytest.mark.timeout(260)
 def test_the_demonstration_kills_workers_and_every_unit_is_explained_and_every_payment_made_once(demo):
-    code, report = demo("--units", "25")
+    code, report = demo("--units", "25", "--faults", "0.1")
     assert (code, report["problems"]) == (0, [])
     assert report["killed"] == 3
     assert report["ours"] == report["theirs"]

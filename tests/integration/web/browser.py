@@ -73,7 +73,7 @@ class Page:
         """The status, the headers and the text for one request of the page's script."""
         self.asked.append((path, body))
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
-        if answer is SILENCE:
+        if answer == SILENCE:
             self.silence.set()
             self.over.wait(PATIENCE)
         status, said, *more = answer if isinstance(answer, tuple) else (200, answer)
